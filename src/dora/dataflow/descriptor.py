@@ -1,0 +1,144 @@
+"""The checked dataflow: plain frozen data, what every other part of the project reads.
+
+Strategy: `load.py` turns YAML into these classes, with every default filled in and every reference
+checked; nothing here knows YAML, files or processes.  Times carry their unit in the name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Union
+
+DROP_OLDEST: Final = "drop_oldest"
+BACKPRESSURE: Final = "backpressure"
+DEFAULT_QUEUE_SIZE: Final = 10
+
+
+@dataclass(frozen=True)
+class OutputSource:
+    """An input fed by another node's output."""
+
+    node: str
+    output: str
+
+
+@dataclass(frozen=True)
+class TimerSource:
+    """An input fed by a timer (dora dataflow-yaml, section 7.1)."""
+
+    period_ns: int
+    text: str
+    """canonical form, e.g. `dora/timer/millis/200`"""
+
+
+@dataclass(frozen=True)
+class LogsSource:
+    """An input fed by log entries (`dora/logs[/level[/node]]`)."""
+
+    level: str | None
+    node: str | None
+
+
+Source = Union[OutputSource, TimerSource, LogsSource]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a node.
+
+    Attributes:
+        queue_size: at least 1; 10 unless stated.
+        queue_policy: `DROP_OLDEST` or `BACKPRESSURE`.
+        is_stated: the file states a queue size or a policy (design.md, burst rule).
+    """
+
+    id: str
+    source: Source
+    queue_size: int = DEFAULT_QUEUE_SIZE
+    queue_policy: str = DROP_OLDEST
+    is_stated: bool = False
+    input_timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """dora yaml-spec, Restart policy."""
+
+    when: str = "never"
+    max_restarts: int = 0
+    delay_s: float | None = None
+    max_delay_s: float | None = None
+    window_s: float | None = None
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What the runner does with a node's lines."""
+
+    send_stdout_as: str | None = None
+    send_logs_as: str | None = None
+    min_log_level: str | None = None
+    max_log_size_bytes: int | None = None
+    max_rotated_files: int = 5
+
+
+@dataclass(frozen=True)
+class Node:
+    """One process of the dataflow (timer nodes are rewritten to timer inputs and do not appear here).
+
+    Attributes:
+        path: as in the file: a local file, a program on PATH, a URL, `dynamic` or `shell`.
+        args: split like a POSIX shell.
+        env: root `env` merged with the node's own, values as text.
+        line: line in the file, 1-based, for messages.
+    """
+
+    id: str
+    path: str
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    build: str | None = None
+    inputs: dict[str, Input] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    output_types: dict[str, str] = field(default_factory=dict)
+    input_types: dict[str, str] = field(default_factory=dict)
+    log: LogSettings = LogSettings()
+    restart: RestartPolicy = RestartPolicy()
+    health_check_timeout_s: float | None = None
+    startup_timeout_s: float | None = None
+    finish_grace_s: float | None = None
+    cpu_affinity: tuple[int, ...] | None = None
+    name: str | None = None
+    description: str | None = None
+    line: int = 0
+
+    @property
+    def is_dynamic(self) -> bool:
+        """The user starts its process; it is not part of the start barrier."""
+        return self.path == "dynamic"
+
+
+@dataclass(frozen=True)
+class Dataflow:
+    """A checked dataflow file.
+
+    Attributes:
+        path: the file, absolute.
+        working_dir: its folder; relative paths and the nodes' working directory start here.
+        nodes: in file order, timer nodes rewritten away.
+        timer_nodes: ids of the nodes that were timers, with their canonical timer.
+        warnings: one line each, `file:line:column: text`.
+        raw: what `node.dataflow_descriptor()` returns: the YAML with defaults filled in.
+    """
+
+    path: Path
+    working_dir: Path
+    nodes: tuple[Node, ...]
+    env: dict[str, str] = field(default_factory=dict)
+    timer_nodes: dict[str, str] = field(default_factory=dict)
+    health_check_interval_s: float = 5.0
+    exit_when_nodes_finish: bool = False
+    strict_types: bool = False
+    warnings: tuple[str, ...] = ()
+    raw: dict[str, Any] = field(default_factory=dict)

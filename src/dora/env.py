@@ -1,0 +1,20 @@
+"""The table of the environment variables that dora reads or sets."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NODE_CONFIG: Final = "DORA_NODE_CONFIG"
+HOME: Final = "DORA_HOME"
+
+VARIABLES: Final[dict[str, str]] = {
+    NODE_CONFIG: "set by the runner for each node: control socket, node id and token, as JSON",
+    HOME: "directory for runtime files (first choice before XDG_RUNTIME_DIR/dora)",
+    "DORA_LOG_LEVEL": "default of --log-level",
+    "DORA_LOG_FORMAT": "default of --log-format",
+    "DORA_LOG_FILTER": "default of --log-filter",
+    "DORA_ALLOW_SHELL_NODES": "`true` allows nodes with `path: shell`",
+    "DORA_RUNTIME_TYPE_CHECK": "`warn` or `error`: check sent arrays against `output_types`",
+    "DORA_NO_TIMESTAMP": "`1` leaves the automatic `timestamp` out of the metadata that a node receives",
+    "DORA_ARENA_BYTES": "address space reserved per output (default 64 GiB, sparse)",
+}
