@@ -169,8 +169,18 @@ class NodeConfig(msgspec.Struct, frozen=True):
 
 ToRunner = Union[Hello, Ready, OutputsClosed]
 ToNode = Union[
-    Configure, AddOutput, AddOutputEdge, RemoveOutputEdge, AddInputEdge, Wired, Start, StartFailed,
-    EdgeVerdict, Stop, Drained, Deadlock,
+    Configure,
+    AddOutput,
+    AddOutputEdge,
+    RemoveOutputEdge,
+    AddInputEdge,
+    Wired,
+    Start,
+    StartFailed,
+    EdgeVerdict,
+    Stop,
+    Drained,
+    Deadlock,
 ]
 
 encode: Final = msgspec.msgpack.Encoder().encode
