@@ -1,0 +1,37 @@
+"""dora, the dataflow-oriented robotic architecture: nodes that exchange Apache Arrow arrays.
+
+Public names are resolved on first use, so that a node pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dora.node.node import Node as Node
+    from dora.node.status import DoraStatus as DoraStatus
+
+__version__ = "1.2.0"
+__author__ = "Dora-rs Authors"
+
+_HOMES = {
+    "Node": "dora.node.node",
+    "DoraStatus": "dora.node.status",
+}
+
+__all__ = ["DoraStatus", "Node", "__author__", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'dora' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
