@@ -1,0 +1,63 @@
+"""Every example runs, as it stands, with the real command."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def copied(name: str, folder: Path) -> Path:
+    """A fresh copy of an example, without what earlier runs left; returns its dataflow file."""
+    skip = shutil.ignore_patterns(".dora", "out", "result", "__pycache__")
+    return Path(shutil.copytree(EXAMPLES / name, folder / name, ignore=skip)) / "dataflow.yml"
+
+
+def dora_run(dataflow: Path, *options: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    """`dora run` of that file, from the command line."""
+    command = [sys.executable, "-m", "dora", "run", *options, str(dataflow)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Width and height from a PNG's header (PNG specification, IHDR)."""
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    return struct.unpack(">II", data[16:24])
+
+
+def frames_in(video: Path, python: Path) -> int:
+    """How many frames OpenCV, in the environment of `python`, reads from the video."""
+    code = "import cv2, sys; v = cv2.VideoCapture(sys.argv[1]); print(sum(1 for _ in iter(lambda: v.read()[0], False)))"
+    result = subprocess.run([python, "-c", code, video], capture_output=True, text=True, check=True, timeout=60)
+    return int(result.stdout)
+
+
+@pytest.mark.slow
+def test_hello_world_prints_all_100_messages_in_order(tmp_path: Path) -> None:
+    result = dora_run(copied("hello-world", tmp_path))
+    assert result.returncode == 0, result.stderr
+    received = [line.split("Received ")[1] for line in result.stdout.splitlines() if "Received " in line]
+    assert received == [f"message: [{i}]" for i in range(100)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_face_detection_ends_by_itself_with_video_and_sheet(tmp_path: Path) -> None:
+    dataflow = copied("face-detection", tmp_path)
+    result = dora_run(dataflow, "--uv", timeout_s=500)
+    assert result.returncode == 0, result.stderr
+    said = re.search(r"120 frames, a face in (\d+) of them", result.stdout)
+    assert said, result.stdout
+    assert int(said[1]) > 60
+    folder = dataflow.parent
+    python = folder / ".dora" / "python-envs" / "plot" / "bin" / "python"
+    assert frames_in(folder / "result" / "annotated.mp4", python) == 120
+    assert png_size(folder / "result" / "contact-sheet.png") == (1266, 692)
