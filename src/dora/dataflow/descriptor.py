@@ -84,14 +84,26 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class Deploy:
+    """Which machine a node runs on (dora dataflow-yaml, section 20)."""
+
+    machine: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    working_dir: str | None = None
+    distribute: str = "local"
+
+
+@dataclass(frozen=True)
 class Node:
     """One process of the dataflow (timer nodes are rewritten to timer inputs and do not appear here).
 
     Attributes:
-        path: as in the file: a local file, a program on PATH, a URL, `dynamic` or `shell`.
-        args: split like a POSIX shell.
+        path: a local file, a program on PATH, a URL, `dynamic` or `shell`; `$HOME` and the like are replaced.
+        args: split like a POSIX shell; with `path: shell` one element, the command line as it is.
         env: root `env` merged with the node's own, values as text.
-        line: line in the file, 1-based, for messages.
+        outputs: also what `send_stdout_as` and `send_logs_as` name.
+        line, column: where the node starts in the file, 1-based, for messages.
+        path_line, path_column: where the value of `path` stands.
     """
 
     id: str
@@ -111,7 +123,15 @@ class Node:
     cpu_affinity: tuple[int, ...] | None = None
     name: str | None = None
     description: str | None = None
+    path_sha256: str | None = None
+    output_framing: dict[str, str] = field(default_factory=dict)
+    output_metadata: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    pattern: str | None = None
+    deploy: Deploy | None = None
     line: int = 0
+    column: int = 1
+    path_line: int = 0
+    path_column: int = 1
 
     @property
     def is_dynamic(self) -> bool:
@@ -125,6 +145,7 @@ class Dataflow:
 
     Attributes:
         path: the file, absolute.
+        file: the file as the user named it, for messages.
         working_dir: its folder; relative paths and the nodes' working directory start here.
         nodes: in file order, timer nodes rewritten away.
         timer_nodes: ids of the nodes that were timers, with their canonical timer.
@@ -140,5 +161,8 @@ class Dataflow:
     health_check_interval_s: float = 5.0
     exit_when_nodes_finish: bool = False
     strict_types: bool = False
+    type_rules: tuple[tuple[str, str], ...] = ()
+    deploy: Deploy | None = None
+    file: str = ""
     warnings: tuple[str, ...] = ()
     raw: dict[str, Any] = field(default_factory=dict)

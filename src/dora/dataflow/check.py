@@ -1,0 +1,209 @@
+"""Checks that need the whole file: who is wired to whom, and what fits together on one node.
+
+Strategy: one function per rule, all of them run over all drafts, each reports and goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from dora.dataflow.descriptor import LogsSource, OutputSource, TimerSource
+from dora.dataflow.fields import Stated
+from dora.dataflow.nodes import STANDARD, TIMER, UNKNOWN, InputDraft, NodeDraft
+from dora.dataflow.programs import DYNAMIC, SHELL, is_url, split_args
+from dora.dataflow.report import Report, shown
+from dora.dataflow.schema import PATTERNS, SOURCE_REVISION_KEYS
+
+_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
+
+_NOT_ON_TIMER: Final = (
+    "inputs", "args", "build", "restart_policy", "max_restarts", "restart_delay", "max_restart_delay",
+    "restart_window", "health_check_timeout", "startup_timeout", "finish_grace_secs", "cpu_affinity",
+    "send_stdout_as", "send_logs_as",
+)  # fmt: skip
+_NOT_ON_DYNAMIC: Final = (
+    "args", "build", "env", "deploy", "restart_policy", "max_restarts", "restart_delay", "max_restart_delay",
+    "restart_window", "cpu_affinity",
+)  # fmt: skip
+_RESTART_DETAILS: Final = ("max_restarts", "restart_delay", "max_restart_delay", "restart_window")
+
+
+def check_nodes(drafts: list[NodeDraft], report: Report) -> None:
+    """Everything about single nodes, and that their ids are unique."""
+    _check_unique(drafts, report)
+    for draft in drafts:
+        if draft.kind != UNKNOWN:
+            for rule in _RULES[draft.kind]:
+                rule(draft, report)
+
+
+def check_wiring(drafts: list[NodeDraft], report: Report) -> None:
+    """Every input has a source that exists."""
+    by_id = {draft.id: draft for draft in drafts}
+    for draft in drafts:
+        for entry in draft.inputs.values():
+            subject = f"{draft.subject}: input {shown(entry.id)}"
+            if isinstance(entry.source, OutputSource):
+                _check_output(entry, entry.source, subject, by_id, report)
+            elif isinstance(entry.source, LogsSource):
+                _check_logs(entry, entry.source, subject, by_id, report)
+
+
+def rewrite_timers(drafts: list[NodeDraft]) -> None:
+    """Turn inputs that read a timer node into inputs of that timer (dora dataflow-yaml, section 7.2)."""
+    timers = {draft.id: draft for draft in drafts if draft.timer is not None}
+    for draft in drafts:
+        for entry in draft.inputs.values():
+            if isinstance(entry.source, OutputSource) and entry.source.node in timers:
+                timer = timers[entry.source.node]
+                if entry.source.output in timer.outputs:
+                    entry.source = timer.timer
+
+
+def _check_unique(drafts: list[NodeDraft], report: Report) -> None:
+    first: dict[str, NodeDraft] = {}
+    for draft in drafts:
+        if not draft.id:
+            continue
+        other = first.setdefault(draft.id, draft)
+        if other is not draft:
+            where = f"first one in line {other.at.line}"
+            report.error(
+                draft.fields.value_at("id"), f"node id {shown(draft.id)} is used twice ({where})", "rename one"
+            )
+
+
+def _check_output(
+    entry: InputDraft, source: OutputSource, subject: str, by_id: dict[str, NodeDraft], report: Report
+) -> None:
+    sender = by_id.get(source.node)
+    if sender is None:
+        text = f"{subject}: there is no node {shown(source.node)}"
+        report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
+    elif sender.kind != UNKNOWN and source.output not in sender.outputs:
+        text = f"{subject}: {sender.subject} has no output {shown(source.output)}"
+        hint = report.suggest(source.output, sender.outputs) or "add it to the node's `outputs`"
+        report.error(entry.source_at, text, hint)
+
+
+def _check_logs(
+    entry: InputDraft, source: LogsSource, subject: str, by_id: dict[str, NodeDraft], report: Report
+) -> None:
+    if source.node is not None and source.node not in by_id:
+        text = f"{subject}: there is no node {shown(source.node)}"
+        report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
+
+
+def _check_inputs(draft: NodeDraft, report: Report) -> None:
+    for entry in draft.inputs.values():
+        subject = f"{draft.subject}: input {shown(entry.id)}"
+        if isinstance(entry.source, OutputSource) or entry.source is None:
+            continue
+        if "input_timeout" in entry.fields.stated:
+            text = f"{subject}: 'input_timeout' has no effect here: timers and logs never close"
+            report.warn(entry.fields.key_at("input_timeout"), text)
+        if isinstance(entry.source, TimerSource) and entry.fields.get("queue_policy") == "backpressure":
+            text = f"{subject}: 'backpressure' has no effect on a timer: missed ticks are skipped"
+            report.warn(entry.fields.key_at("queue_policy"), text)
+
+
+def _check_args(draft: NodeDraft, report: Report) -> None:
+    if draft.path == SHELL:
+        if not draft.fields.get("args", "").strip():
+            report.error(draft.at, f"{draft.subject}: expected the command line in 'args', found none")
+        return
+    fault = split_args(draft.fields.get("args", ""))
+    if isinstance(fault, str):
+        report.error(draft.fields.value_at("args"), f"{draft.subject}: 'args' cannot be split: {fault}")
+
+
+def _check_path(draft: NodeDraft, report: Report) -> None:
+    at = draft.fields.value_at("path")
+    if not draft.path.strip():
+        report.error(at, f"{draft.subject}: expected a script or program in 'path', found an empty text")
+    if draft.path.startswith("dora/"):
+        report.error(at, f"{draft.subject}: nothing built in is named {shown(draft.path)}", "built in: dora/timer/...")
+    checksum = draft.fields.get("path_sha256")
+    if checksum is None:
+        return
+    if not _SHA256.fullmatch(checksum):
+        report.error(draft.fields.value_at("path_sha256"), f"{draft.subject}: 'path_sha256': expected 64 hex digits")
+    elif not is_url(draft.path):
+        report.error(draft.fields.key_at("path_sha256"), f"{draft.subject}: 'path_sha256' needs a URL as 'path'")
+
+
+def _check_revision(draft: NodeDraft, report: Report) -> None:
+    for key in SOURCE_REVISION_KEYS:
+        if key in draft.fields.stated:
+            report.error(draft.fields.key_at(key), f"{draft.subject}: '{key}' needs 'git'")
+    if "params" in draft.fields.stated:
+        report.error(draft.fields.key_at("params"), f"{draft.subject}: 'params' needs 'module'")
+
+
+def _check_dynamic(draft: NodeDraft, report: Report) -> None:
+    if draft.path != DYNAMIC:
+        return
+    if "startup_timeout" in draft.fields.stated:
+        at = draft.fields.key_at("startup_timeout")
+        report.error(at, f"{draft.subject}: 'startup_timeout' cannot be on a dynamic node", "remove it")
+    for key in _NOT_ON_DYNAMIC:
+        if key in draft.fields.stated:
+            text = f"{draft.subject}: '{key}' has no effect on a dynamic node: you start its process"
+            report.warn(draft.fields.key_at(key), text)
+
+
+def _check_restart(draft: NodeDraft, report: Report) -> None:
+    if draft.fields.get("restart_policy", "never") != "never":
+        return
+    for key in _RESTART_DETAILS:
+        if draft.fields.get(key):
+            text = f"{draft.subject}: '{key}' has no effect without a 'restart_policy'"
+            report.warn(draft.fields.key_at(key), text, "add `restart_policy: on-failure`")
+
+
+def _check_ports(draft: NodeDraft, report: Report) -> None:
+    ports: dict[str, tuple[str, dict[str, object]]] = {
+        "input_types": ("input", dict(draft.inputs)),
+        "output_types": ("output", dict(draft.outputs)),
+        "output_framing": ("output", dict(draft.outputs)),
+        "output_metadata": ("output", dict(draft.outputs)),
+    }
+    for key, (noun, known) in ports.items():
+        stated: dict[str, Stated] = draft.fields.get(key, {})
+        for port, entry in stated.items():
+            if port not in known:
+                text = f"{draft.subject}: '{key}' names {shown(port)}, which is no {noun} of this node"
+                report.warn(entry.key_at, text, report.suggest(port, known))
+
+
+def _check_pattern(draft: NodeDraft, report: Report) -> None:
+    pattern = draft.fields.get("pattern")
+    if pattern is not None and pattern not in PATTERNS:
+        text = f"{draft.subject}: 'pattern': expected one of {', '.join(PATTERNS)}, found {shown(pattern)}"
+        report.warn(draft.fields.value_at("pattern"), text)
+
+
+def _check_timer(draft: NodeDraft, report: Report) -> None:
+    for key in _NOT_ON_TIMER:
+        if key in draft.fields.stated and (key != "inputs" or draft.inputs):
+            at = draft.fields.key_at(key)
+            report.error(at, f"{draft.subject}: '{key}' cannot be on a timer node: it has no process", "remove it")
+    if not draft.outputs:
+        report.warn(draft.at, f"{draft.subject}: a timer node without outputs does nothing", "add `outputs: [tick]`")
+
+
+_RULES: Final[dict[str, tuple[Callable[[NodeDraft, Report], None], ...]]] = {
+    STANDARD: (
+        _check_path,
+        _check_args,
+        _check_revision,
+        _check_dynamic,
+        _check_restart,
+        _check_inputs,
+        _check_ports,
+        _check_pattern,
+    ),
+    TIMER: (_check_timer, _check_revision),
+}

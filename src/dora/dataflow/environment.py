@@ -1,0 +1,148 @@
+"""`env` mappings: how values become text, and what `$VAR` in them means (dora dataflow-yaml, section 6).
+
+Strategy: an unquoted number or truth value is rendered as dora-rs does (`1.50` is `1.5`, `0x10` is `16`),
+a quoted text is passed as it is, and in both kinds of text variables are expanded against the
+environment of the process that reads the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from dora.dataflow.document import YamlMap, YamlScalar, YamlValue
+from dora.dataflow.fields import read_text, unexpected
+from dora.dataflow.report import Report, shown
+from dora.dataflow.scalars import Plain, is_unknown_tag, meaning
+
+RESERVED: Final = frozenset(
+    {
+        "DORA_NODE_CONFIG",
+        "DORA_RUNTIME_CONFIG",
+        "DORA_RUN_PARENT_PID",
+        "DORA_AUTH_TOKEN",
+        "DORA_ALLOW_SHELL_NODES",
+        "ZENOH_CONFIG",
+        "LD_PRELOAD",
+        "LD_AUDIT",
+        "LD_LIBRARY_PATH",
+        "DYLD_INSERT_LIBRARIES",
+        "DYLD_LIBRARY_PATH",
+    }
+)
+RESERVED_PREFIX: Final = "DORA_ZENOH_"
+
+_HOST_KEY: Final = "__dora_env"
+_EXPECTED: Final = "a text, number, true or false"
+_BAD_KEY: Final = re.compile(r"[=\s\0\ud800-\udfff]")
+_REFERENCE: Final = re.compile(
+    r"\$(?:(?P<dollar>\$)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\})"
+)
+
+
+def read_env(value: YamlValue, subject: str, environ: Mapping[str, str], report: Report) -> dict[str, Plain]:
+    """The variables of one `env` mapping, expanded, with the types that the file gives them."""
+    if not isinstance(value, YamlMap):
+        unexpected(value, f"{subject}'env'", "a mapping from variable to value", report)
+        return {}
+    found: dict[str, Plain] = {}
+    for key, (key_at, entry) in value.entries.items():
+        where = f"{subject}env {shown(key)}"
+        if not key or _BAD_KEY.search(key):
+            report.warn(key_at, f"{where} is ignored: not a name for an environment variable")
+        elif key in RESERVED or key.startswith(RESERVED_PREFIX):
+            report.warn(key_at, f"{where} is ignored: dora sets or forbids this variable", "remove it")
+        else:
+            plain = _read_value(entry, where, environ, report)
+            if plain is not None:
+                found[key] = plain
+    return found
+
+
+def as_text(value: Plain) -> str:
+    """How a value appears in the environment of a process."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _float_text(value)
+    return "" if value is None else str(value)
+
+
+def parse_overrides(settings: Iterable[str]) -> dict[str, str] | str:
+    """`K=V` texts of `--env` as a mapping (the last one wins), or what is wrong."""
+    found: dict[str, str] = {}
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        if not separator or not key or _BAD_KEY.search(key):
+            return f"--env: expected KEY=VALUE, found {shown(setting)}"
+        found[key] = value
+    return found
+
+
+def expand(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Replace `$VAR`, `${VAR}`, `${VAR:-default}` and `$$`.
+
+    Returns: the text, and the names of variables that have neither a value nor a default.
+    """
+    missing: list[str] = []
+
+    def replace(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        name, default = match["name"] or match["braced"], match["default"]
+        found = environ.get(name)
+        if default is not None:
+            return found or default
+        if found is None:
+            missing.append(name)
+        return found or ""
+
+    return _REFERENCE.sub(replace, text), missing
+
+
+def _read_value(value: YamlValue, subject: str, environ: Mapping[str, str], report: Report) -> Plain:
+    host = _host_variable(value)
+    if host is not None:
+        value = YamlScalar(host.place, "${" + host.text + "}", is_plain=False)
+    if not isinstance(value, YamlScalar) or is_unknown_tag(value) or meaning(value) is None:
+        unexpected(value, subject, _EXPECTED, report, "write '' for an empty text")
+        return None
+    if read_text(value, subject, report) is None:
+        return None
+    plain = meaning(value)
+    if not isinstance(plain, str):
+        return plain
+    text, missing = expand(plain, environ)
+    for name in dict.fromkeys(missing):
+        hint = f"set it, or write ${{{name}:-default}}, or $$ for a plain dollar sign"
+        report.error(value.place, f"{subject}: variable '{name}' is not set", hint)
+    return text
+
+
+def _host_variable(value: YamlValue) -> YamlScalar | None:
+    """The NAME of `{__dora_env: NAME}`."""
+    if not isinstance(value, YamlMap) or list(value.entries) != [_HOST_KEY]:
+        return None
+    name = value.entries[_HOST_KEY].value
+    return name if isinstance(name, YamlScalar) and re.fullmatch(r"[A-Za-z_]\w*", name.text, re.ASCII) else None
+
+
+def _float_text(value: float) -> str:
+    """The shortest decimal that reads back as `value`, never with an exponent."""
+    text = repr(value)
+    if text in ("inf", "-inf", "nan"):
+        return "NaN" if text == "nan" else text
+    mantissa, _, exponent = text.partition("e")
+    if exponent:
+        text = _shift(mantissa, int(exponent))
+    return text.removesuffix(".0")
+
+
+def _shift(mantissa: str, places: int) -> str:
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.removeprefix("-").partition(".")
+    if places < 0:
+        return f"{sign}0.{'0' * (-places - len(whole))}{whole}{fraction}"
+    return sign + whole + fraction.ljust(places, "0")

@@ -1,0 +1,109 @@
+"""What a node's `path` means: a script, a program, a URL, or a word with a meaning of its own.
+
+Strategy: everything that looks at the disk is here and is asked after the file has been read
+(`check_sources`), because a build may create what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from dora.dataflow.descriptor import Dataflow, Node
+from dora.dataflow.report import Place, Report, shown
+
+DYNAMIC: Final = "dynamic"
+SHELL: Final = "shell"
+EXPANDED_VARIABLES: Final = ("HOME", "USER", "PWD", "DORA_WORKSPACE", "CARGO_MANIFEST_DIR")
+
+_REFERENCE: Final = re.compile(
+    r"\$(?:(" + "|".join(EXPANDED_VARIABLES) + r")\b|\{(" + "|".join(EXPANDED_VARIABLES) + r")\})"
+)
+
+
+def is_url(path: str) -> bool:
+    """The path is downloaded before the node starts."""
+    return path.startswith(("http://", "https://"))
+
+
+def expand_path(path: str, environ: Mapping[str, str]) -> str:
+    """Replace the few variables that a path may contain; unset ones stay as they are."""
+    return _REFERENCE.sub(lambda match: environ.get(match[1] or match[2], match[0]), path)
+
+
+def split_args(text: str) -> tuple[str, ...] | str:
+    """Arguments split like a POSIX shell, or what is wrong with the text."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        return str(error)[0].lower() + str(error)[1:]
+
+
+def find_program(path: str, working_dir: Path, environ: Mapping[str, str]) -> Path | None:
+    """The absolute file that `path` names: in the working directory, else on PATH; links are kept.
+
+    PATH is searched with the active virtual environment's `bin` first.
+    """
+    local = working_dir / path
+    if os.path.exists(local):
+        return Path(os.path.abspath(local))
+    search = environ.get("PATH", os.defpath)
+    if environ.get("VIRTUAL_ENV"):
+        search = os.path.join(environ["VIRTUAL_ENV"], "bin") + os.pathsep + search
+    found = shutil.which(path, path=search) if "/" not in path else None
+    return None if found is None else Path(os.path.abspath(found))
+
+
+def check_sources(dataflow: Dataflow, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Nodes whose script or program does not exist, one `file:line:column: text` each.
+
+    Nodes that are built, downloaded, started by the user or by a shell are left out: what they need
+    may not be there yet.
+    """
+    report = Report(dataflow.file)
+    for node in dataflow.nodes:
+        if not (node.build or node.path in (DYNAMIC, SHELL) or is_url(node.path)):
+            _check_source(node, dataflow.working_dir, os.environ if environ is None else environ, report)
+    return report.error_lines()
+
+
+def check_local(dataflow: Dataflow) -> list[str]:
+    """Nodes that `dora run` cannot run because they ask for a machine (`deploy`)."""
+    report = Report(dataflow.file)
+    for node in dataflow.nodes:
+        if node.deploy is not None:
+            hint = "use 'dora start', or remove 'deploy'"
+            report.error(
+                Place(node.line, node.column), f"node '{node.id}' has 'deploy': 'dora run' is for this machine", hint
+            )
+    return report.error_lines()
+
+
+def _check_source(node: Node, working_dir: Path, environ: Mapping[str, str], report: Report) -> None:
+    at = Place(node.path_line or node.line, node.path_column or 1)
+    file = find_program(node.path, working_dir, environ)
+    if file is None:
+        is_name = "/" not in node.path and not os.path.splitext(node.path)[1]
+        looked = f"{working_dir} or on PATH" if is_name else f"{working_dir}"
+        text = f"node '{node.id}': no file {shown(node.path)} in {looked}"
+        report.error(at, text, _similar_files(node.path, working_dir, report))
+    elif file.is_dir():
+        report.error(at, f"node '{node.id}': expected a script or program, found the directory {shown(node.path)}")
+    elif file.suffix != ".py" and not os.access(file, os.X_OK):
+        hint = f"run: chmod +x {shlex.quote(node.path)}"
+        report.error(at, f"node '{node.id}': {shown(node.path)} is not executable", hint)
+
+
+def _similar_files(path: str, working_dir: Path, report: Report) -> str:
+    folder, name = os.path.split(path)
+    try:
+        names = [entry for entry in os.listdir(working_dir / folder) if entry.endswith(".py") or "." not in entry]
+    except OSError:
+        return ""
+    hint = report.suggest(name, names)
+    return hint if hint.startswith("did you mean") else ""

@@ -1,0 +1,99 @@
+"""Collects what is wrong with a dataflow file, so that all of it is said at once.
+
+Strategy: readers and checks say `error` or `warn` with the place they looked at and go on with
+something harmless; `load.py` asks at the end.  Every line is `file:line:column: text`, in file order.
+Nothing here takes long however broken the file is: suggestions stop after some hundred problems.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from dora.errors import DescriptorError
+
+MAX_LINES: Final = 100
+_MAX_SUGGESTIONS: Final = 200
+_MAX_CANDIDATES: Final = 400
+_MAX_WORD: Final = 64
+_MAX_SHOWN: Final = 60
+_MAX_LISTED: Final = 8
+
+
+class Place(NamedTuple):
+    """A position in the file, both 1-based."""
+
+    line: int
+    column: int
+
+
+START: Final = Place(1, 1)
+
+
+class Report:
+    """Errors and warnings of one file."""
+
+    def __init__(self, file: str) -> None:
+        self.file: Final = file
+        self._errors: list[tuple[Place, str]] = []
+        self._warnings: list[tuple[Place, str]] = []
+        self._suggestions = 0
+
+    def error(self, at: Place, text: str, hint: str = "") -> None:
+        """Note something that stops the dataflow from running."""
+        self._errors.append((at, f"{text}; {hint}" if hint else text))
+
+    def warn(self, at: Place, text: str, hint: str = "") -> None:
+        """Note something that is probably not meant, but can be lived with."""
+        self._warnings.append((at, f"{text}; {hint}" if hint else text))
+
+    def fatal(self, at: Place, text: str, hint: str = "") -> DescriptorError:
+        """The error to raise when reading cannot go on."""
+        self.error(at, text, hint)
+        return DescriptorError(self.error_lines())
+
+    def suggest(self, word: str, candidates: Iterable[str], *, name: str = "has") -> str:
+        """A hint that names what `word` was probably meant to be, or what there is to choose from.
+
+        Returns: `did you mean 'image'?`, else `has: image, info` (with `name` for `has`), else nothing.
+        """
+        self._suggestions += 1
+        if self._suggestions > _MAX_SUGGESTIONS:
+            return ""
+        known = sorted(set(candidates))[:_MAX_CANDIDATES]
+        close = difflib.get_close_matches(word, known, n=1) if len(word) <= _MAX_WORD else []
+        if close:
+            return f"did you mean '{close[0]}'?"
+        if not known:
+            return ""
+        more = ", ..." if len(known) > _MAX_LISTED else ""
+        return f"{name}: {', '.join(known[:_MAX_LISTED])}{more}"
+
+    def error_lines(self) -> list[str]:
+        """All errors in file order, at most `MAX_LINES`."""
+        return self._lines(self._errors)
+
+    def warning_lines(self) -> list[str]:
+        """All warnings in file order, at most `MAX_LINES`."""
+        return self._lines(self._warnings)
+
+    def check(self, *, is_strict: bool = False) -> None:
+        """Raise `DescriptorError` if there is any error (or, when strict, any warning)."""
+        found = self._errors + self._warnings if is_strict else self._errors
+        if found:
+            raise DescriptorError(self._lines(found))
+
+    def _lines(self, found: list[tuple[Place, str]]) -> list[str]:
+        ordered = list(dict.fromkeys(sorted(found, key=lambda entry: entry[0])))
+        lines = [f"{self.file}:{at.line}:{at.column}: {text}" for at, text in ordered[:MAX_LINES]]
+        if len(ordered) > MAX_LINES:
+            last = ordered[MAX_LINES][0]
+            lines.append(f"{self.file}:{last.line}:{last.column}: and {len(ordered) - MAX_LINES} more problems")
+        return lines
+
+
+def shown(text: str) -> str:
+    """`text` quoted for a message: one line, not too long."""
+    short = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
+    return repr(short)

@@ -1,0 +1,164 @@
+"""The keys of a dataflow file: one table per kind of mapping (dora dataflow-yaml, sections 2-11).
+
+Strategy: a new key is a line here and its use in `nodes.py` (or `load.py` for the root).  The tables
+are also what the JSON Schema and the key list of the documentation are made from, so the sentences
+are written for users.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from dora.dataflow.descriptor import BACKPRESSURE, DEFAULT_QUEUE_SIZE, DROP_OLDEST
+from dora.dataflow.fields import (
+    OUTPUT_ID,
+    SIZE,
+    TEXT,
+    TRUTH,
+    Field,
+    Table,
+    as_is,
+    group,
+    list_of,
+    map_of,
+    one_of,
+    seconds,
+    table,
+    whole_number,
+)
+
+LOG_LEVELS: Final = ("stdout", "trace", "debug", "info", "warn", "error")
+RESTART_POLICIES: Final = ("never", "on-failure", "always")
+PATTERNS: Final = ("service-server", "service-client", "action-server", "action-client")
+
+KIND_KEYS: Final = ("path", "operator", "operators", "module", "ros2", "hub")
+"""Exactly one of these decides what a node is."""
+
+LATER_KEYS: Final = ("operator", "operators", "module", "ros2", "hub", "git")
+"""Known, but not built yet."""
+
+SOURCE_REVISION_KEYS: Final = ("branch", "tag", "rev")
+
+_SECONDS: Final = seconds()
+_LOG_LEVEL: Final = one_of(*LOG_LEVELS, any_case=True)
+_ANYTHING: Final = as_is("any value", {})
+_ENV: Final = as_is("a mapping from variable to value", {"type": "object"})
+_INPUTS: Final = as_is("a mapping from input id to node/output", {"type": "object"})
+
+DEPLOY_FIELDS: Final = table(
+    Field("machine", TEXT, "Id of the machine that the node runs on."),
+    Field("labels", map_of(TEXT, "from label to value"), "Run on a machine that carries all of these labels."),
+    Field("working_dir", TEXT, "Directory on that machine, relative to its base directory."),
+    Field("distribute", one_of("local", "scp", "http"), "How the node's files get there.", "local"),
+)
+_DEPLOY: Final = group(DEPLOY_FIELDS, "a mapping with machine, labels, working_dir or distribute")
+
+DEBUG_FIELDS: Final = table(
+    Field("enable_debug_inspection", TRUTH, "Accepted; inspection needs no flag.", False),
+)
+
+TYPE_RULE_FIELDS: Final = table(
+    Field("from", TEXT, "Type of the output."),
+    Field("to", TEXT, "Type of the input that may read it."),
+)
+
+ROOT_FIELDS: Final = table(
+    Field("nodes", as_is("a list of nodes", {"type": "array"}), "The nodes of the dataflow."),
+    Field("env", _ENV, "Environment of every node; a node's own `env` wins."),
+    Field("health_check_interval", seconds(may_be_zero=False), "Seconds between two sweeps of the supervision.", 5.0),
+    Field("exit_when_nodes_finish", TRUTH, "A node is done when its data inputs are closed, timers or not.", False),
+    Field("strict_types", TRUTH, "Type warnings are errors.", False),
+    Field(
+        "type_rules",
+        list_of(group(TYPE_RULE_FIELDS, "a mapping with from and to"), "mappings with from and to"),
+        "Types that may feed other types, beside the built-in rules.",
+    ),
+    Field("debug", group(DEBUG_FIELDS, "a mapping with enable_debug_inspection"), "Debugging switches."),
+    Field("deploy", _DEPLOY, "Where nodes run that do not say it themselves."),
+)
+
+INPUT_FIELDS: Final = table(
+    Field("source", TEXT, "`node/output`, `dora/timer/<unit>/<value>` or `dora/logs[/<level>[/<node>]]`."),
+    Field(
+        "queue_size", whole_number(0, 2**31), "Messages kept while the node is busy; 0 counts as 1.", DEFAULT_QUEUE_SIZE
+    ),
+    Field(
+        "queue_policy",
+        one_of(DROP_OLDEST, BACKPRESSURE),
+        "What happens when the queue is full: the oldest message goes, or the sender waits.",
+        DROP_OLDEST,
+    ),
+    Field("input_timeout", _SECONDS, "Seconds of silence after which the input counts as closed until data comes."),
+)
+
+_EVERY_KIND: Final = (
+    Field("id", TEXT, "Name of the node, unique in the file: letters, digits, `_`, `.`, `-`."),
+    Field("name", TEXT, "Name for people."),
+    Field("description", TEXT, "What the node is for."),
+    Field("env", _ENV, "Environment of the node, on top of the dataflow's `env`."),
+    Field("deploy", _DEPLOY, "Which machine the node runs on."),
+)
+
+_SOURCE: Final = (
+    Field("path", TEXT, "Script, program, URL, `dynamic`, `shell` or `dora/timer/<unit>/<value>`."),
+    Field("path_sha256", TEXT, "Checksum of a downloaded `path`, 64 hex digits."),
+    Field("args", TEXT, "Arguments, split like a POSIX shell; nothing is expanded."),
+    Field("build", TEXT, "Commands that prepare the node, one a line."),
+    Field("git", TEXT, "Repository that holds the node."),
+    Field("branch", TEXT, "Branch of `git`."),
+    Field("tag", TEXT, "Tag of `git`."),
+    Field("rev", TEXT, "Commit of `git`."),
+)
+
+_PORTS: Final = (
+    Field("inputs", _INPUTS, "What the node receives, by input id."),
+    Field("outputs", list_of(OUTPUT_ID, "output ids"), "What the node may send."),
+    Field("input_types", map_of(TEXT, "from input to type"), "Expected type of each input."),
+    Field("output_types", map_of(TEXT, "from output to type"), "Type of each output."),
+    Field(
+        "output_framing",
+        map_of(one_of("raw", "arrow-ipc"), "from output to raw or arrow-ipc"),
+        "Encoding of each output on the wire; receivers see no difference.",
+    ),
+    Field(
+        "output_metadata",
+        map_of(list_of(TEXT, "metadata keys"), "from output to a list of metadata keys"),
+        "Metadata keys that each output carries.",
+    ),
+    Field("pattern", TEXT, "Communication pattern: " + ", ".join(f"`{name}`" for name in PATTERNS) + "."),
+    Field("shared_memory_pool_size", SIZE, "Accepted; memory is taken as it is needed."),
+)
+
+_LOGS: Final = (
+    Field("send_stdout_as", OUTPUT_ID, "Output that carries the node's printed lines."),
+    Field("send_logs_as", OUTPUT_ID, "Output that carries the node's structured log entries."),
+    Field("min_log_level", _LOG_LEVEL, "Entries below this level are left out."),
+    Field("max_log_size", SIZE, "Size at which the log file is rotated."),
+    Field("max_rotated_files", whole_number(0, 100), "Rotated log files that are kept.", 5),
+)
+
+_SUPERVISION: Final = (
+    Field("restart_policy", one_of(*RESTART_POLICIES), "When the node is started again after its end.", "never"),
+    Field("max_restarts", whole_number(0, 2**32 - 1), "Restarts before giving up; 0 is without limit.", 0),
+    Field("restart_delay", _SECONDS, "Seconds before the first restart; doubles each time."),
+    Field("max_restart_delay", _SECONDS, "Longest delay between restarts, in seconds."),
+    Field("restart_window", _SECONDS, "Seconds after which restarts are counted from 0 again."),
+    Field("health_check_timeout", _SECONDS, "Seconds without a sign of life while work waits, then it is killed."),
+    Field("startup_timeout", _SECONDS, "Seconds from start to `Node()`, then it is killed."),
+    Field("finish_grace_secs", _SECONDS, "Seconds to end after the last input closed."),
+    Field("cpu_affinity", list_of(whole_number(0, 2**31), "CPU numbers"), "CPUs that the node may run on."),
+)
+
+_OTHER_KINDS: Final = (
+    Field("operator", _ANYTHING, "One operator, run in a process of its own."),
+    Field("operators", _ANYTHING, "Operators that share one process."),
+    Field("module", _ANYTHING, "File with a group of nodes."),
+    Field("params", _ANYTHING, "Parameters of a module."),
+    Field("ros2", _ANYTHING, "Bridge to ROS 2."),
+    Field("hub", _ANYTHING, "Package of the node hub."),
+)
+
+NODE_FIELDS: Final[Table] = MappingProxyType(
+    table(*_EVERY_KIND, *_SOURCE, *_PORTS, *_LOGS, *_SUPERVISION, *_OTHER_KINDS)
+)
