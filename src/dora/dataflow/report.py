@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 
 from dora.errors import DescriptorError
 
+WARNING: Final = "warning: "
+"""Starts the text of a warning that stands among errors."""
+
 MAX_LINES: Final = 100
 _MAX_SUGGESTIONS: Final = 200
 _MAX_CANDIDATES: Final = 400
@@ -79,10 +82,15 @@ class Report:
         return self._lines(self._warnings)
 
     def check(self, *, is_strict: bool = False) -> None:
-        """Raise `DescriptorError` if there is any error (or, when strict, any warning)."""
-        found = self._errors + self._warnings if is_strict else self._errors
-        if found:
-            raise DescriptorError(self._lines(found))
+        """Raise `DescriptorError` if there is any error (or, when strict, any warning).
+
+        Warnings come along, marked: a mistyped key is often the cause of the errors after it.
+        """
+        if is_strict and self._warnings:
+            raise DescriptorError(self._lines(self._errors + self._warnings))
+        if self._errors:
+            marked = [(at, f"{WARNING}{text}") for at, text in self._warnings]
+            raise DescriptorError(self._lines(self._errors + marked))
 
     def _lines(self, found: list[tuple[Place, str]]) -> list[str]:
         ordered = list(dict.fromkeys(sorted(found, key=lambda entry: entry[0])))

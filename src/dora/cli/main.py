@@ -1,0 +1,128 @@
+"""The `dora` command: finds the command that was asked for and loads nothing else.
+
+Strategy: `COMMANDS` names each command's module, attribute and one line of help, so that `dora --version`,
+the overview and a mistyped command need neither click nor any command's module.  A command is a click command
+(or group) in a file of its own; it returns its exit code or None for 0.  Errors that the user can mend become a
+few lines on stderr here, in one place: exit code 1 for what went wrong, 2 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
+
+import dora
+from dora.cli.problems import print_problems
+from dora.errors import DescriptorError, DoraError
+
+if TYPE_CHECKING:
+    import click
+
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+
+class Command(NamedTuple):
+    """Where a command is, and what it does in one line."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "run": Command("dora.cli.run", "run", "Run a dataflow on this machine until its nodes have ended"),
+    "validate": Command("dora.cli.validate", "validate", "Check dataflow files without running anything"),
+}
+
+
+def run_command(argv: list[str]) -> int:
+    """Run one command line (without the program's name); returns the exit code."""
+    try:
+        code = _dispatch(argv)
+        sys.stdout.flush()
+    except DescriptorError as error:
+        print_problems(error.problems, "error", sys.stderr)
+        return FAILED
+    except DoraError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output is gone; what is still buffered must not raise again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv:
+        _print_overview(sys.stderr)
+        return WRONG_USAGE
+    name, rest = argv[0], argv[1:]
+    if name in ("-V", "--version"):
+        print(f"dora {dora.__version__}")
+        return 0
+    if name == "help" and rest:
+        name, rest = rest[0], [*rest[1:], "--help"]
+    if name in ("-h", "--help", "help"):
+        _print_overview(sys.stdout)
+        return 0
+    command = COMMANDS.get(name)
+    return _reject(name) if command is None else _call(command, name, rest)
+
+
+def _call(command: Command, name: str, arguments: list[str]) -> int:
+    # after the table, so that the overview and the version do not pay for it
+    import click
+
+    loaded: click.Command = getattr(importlib.import_module(command.module), command.attribute)
+    try:
+        code: Any = loaded.main(arguments, prog_name=f"dora {name}", standalone_mode=False)
+    except click.UsageError as error:
+        _print_usage_error(error, name)
+        return WRONG_USAGE
+    except click.ClickException as error:
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        return FAILED
+    except click.Abort:
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _print_usage_error(error: click.UsageError, name: str) -> None:
+    message = error.format_message().rstrip(".")
+    print(f"error: {message[:1].lower()}{message[1:]}", file=sys.stderr)
+    if error.ctx is not None:
+        print(error.ctx.get_usage(), file=sys.stderr)
+    print(f"For more information, try 'dora {name} --help'.", file=sys.stderr)
+
+
+def _reject(name: str) -> int:
+    # needed for a mistake only
+    import difflib
+
+    kind = "option" if name.startswith("-") else "command"
+    known = ["--version", "--help"] if kind == "option" else list(COMMANDS)
+    close = difflib.get_close_matches(name, known, n=1)
+    tip = f"; did you mean '{close[0]}'?" if close else ""
+    if not close and name.endswith((".yml", ".yaml")):
+        tip = f"; did you mean 'dora run {name}'?"
+    print(f"error: there is no {kind} '{name}'{tip}", file=sys.stderr)
+    print("Usage: dora COMMAND [ARGUMENTS]...\nFor more information, try 'dora --help'.", file=sys.stderr)
+    return WRONG_USAGE
+
+
+def _print_overview(stream: TextIO) -> None:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items()]
+    print("Usage: dora COMMAND [ARGUMENTS]...\n\nCommands:", *lines, sep="\n", file=stream)
+    print(
+        "\nOptions:\n  -h, --help     Show this overview; `dora COMMAND --help` shows more\n"
+        "  -V, --version  Show the version",
+        file=stream,
+    )
