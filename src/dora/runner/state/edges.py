@@ -1,0 +1,196 @@
+"""Which edges exist: one run of a sender joined with one run of a reader (design.md 11.1-11.3).
+
+Strategy: a route lives as long as the dataflow, an edge only as long as both its ends.  Each end is handed over
+once, to the run of the node that is connected when its turn comes; a restarted node gets new edges.
+An edge whose other side is not there yet waits with the runner, so nothing that is sent into it is lost.  Every edge
+that a reader was given gets at most one verdict.  No descriptors here: `wiring.py` holds those, by edge number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dora.runner.effects import (
+    RESTARTING,
+    Edge,
+    Effect,
+    ForgetEdge,
+    GiveReader,
+    GiveWriter,
+    RemoveEdge,
+    Route,
+    SendVerdict,
+)
+
+
+@dataclass
+class _Entry:
+    edge: Edge
+    has_writer: bool = False
+    has_reader: bool = False
+    is_writer_ended: bool = False
+    is_reader_ended: bool = False
+    verdict: tuple[str, str] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_writer_ended and self.is_reader_ended
+
+    @property
+    def promises_restart(self) -> bool:
+        return self.verdict is not None and self.verdict[0] == RESTARTING
+
+    @property
+    def is_open_to_writer(self) -> bool:
+        return self.has_writer and not self.is_writer_ended
+
+
+class EdgeBook:
+    """The edges of a run; its methods return what must be done, in order."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._outgoing: dict[str, list[Route]] = {}
+        self._incoming: dict[str, list[Route]] = {}
+        self._entries: dict[Route, list[_Entry]] = {}
+        self._connected: set[str] = set()
+        self._ended: dict[str, tuple[str, str]] = {}
+        self._last_number = 0
+        for route in routes:
+            self._outgoing.setdefault(route.sender, []).append(route)
+            self._incoming.setdefault(route.reader, []).append(route)
+            self._entries[route] = []
+
+    def connect(self, name: str) -> list[Effect]:
+        """A run of `name` has opened its link: hand it all of its ends."""
+        self._ended.pop(name, None)
+        effects: list[Effect] = []
+        for route in self._outgoing.get(name, []):
+            effects += self._connect_writer(route)
+        self._connected.add(name)
+        for route in self._incoming.get(name, []):
+            effects += self._connect_reader(route)
+        return effects
+
+    def leave(self, name: str, verdict: str, error: str = "") -> list[Effect]:
+        """That run of `name` is over; `RESTARTING` if another follows.  Harmless when repeated."""
+        self._connected.discard(name)
+        is_final = verdict != RESTARTING
+        if is_final:
+            self._ended.setdefault(name, (verdict, error))
+        effects: list[Effect] = []
+        for route in self._outgoing.get(name, []):
+            effects += self._end_writer(route, (verdict, error), is_final)
+        for route in self._incoming.get(name, []):
+            effects += self._end_reader(route, is_final)
+        return effects
+
+    def are_inputs_closed(self, name: str) -> bool:
+        """Whether every sender of this node has ended for good; False without any."""
+        routes = self._incoming.get(name, [])
+        return bool(routes) and all(route.sender in self._ended for route in routes)
+
+    def _new(self, route: Route) -> _Entry:
+        self._last_number += 1
+        entry = _Entry(Edge(self._last_number, route))
+        self._entries[route].append(entry)
+        return entry
+
+    def _connect_writer(self, route: Route) -> list[Effect]:
+        entries = self._entries[route]
+        if entries and not entries[-1].has_writer and not entries[-1].is_writer_ended:
+            entry = entries[-1]
+        elif route.reader in self._ended:
+            return []
+        else:
+            entry = self._new(route)
+        entry.has_writer = True
+        effects: list[Effect] = [GiveWriter(entry.edge)]
+        if route.reader in self._connected and not entry.has_reader:
+            entry.has_reader = True
+            effects.append(GiveReader(entry.edge))
+        self._tidy(route)
+        return effects
+
+    def _connect_reader(self, route: Route) -> list[Effect]:
+        entries = self._entries[route]
+        effects: list[Effect] = []
+        if all(entry.has_reader for entry in entries):
+            effects += self._edge_for_new_reader(route)
+        for entry in entries:
+            if entry.has_reader:
+                continue
+            entry.has_reader = True
+            effects.append(GiveReader(entry.edge))
+            if entry.is_writer_ended and not entry.has_writer:
+                effects.append(ForgetEdge(entry.edge))
+            if entry.verdict is not None:
+                effects.append(SendVerdict(entry.edge, *entry.verdict))
+        self._tidy(route)
+        return effects
+
+    def _edge_for_new_reader(self, route: Route) -> list[Effect]:
+        orphaned = [entry for entry in self._entries[route] if entry.is_open_to_writer]
+        entry = self._new(route)
+        if route.sender in self._connected:
+            entry.has_writer = True
+            for old in orphaned:
+                old.is_writer_ended = True
+            return [GiveWriter(entry.edge, orphaned[-1].edge.number if orphaned else 0)]
+        if route.sender in self._ended:
+            entry.is_writer_ended = True
+            entry.verdict = self._ended[route.sender]
+        return []
+
+    def _end_writer(self, route: Route, verdict: tuple[str, str], is_final: bool) -> list[Effect]:
+        effects: list[Effect] = []
+        entries = self._entries[route]
+        is_heard = route.reader in self._connected
+        is_promise_broken = is_final and bool(entries) and entries[-1].promises_restart
+        for entry in entries:
+            if entry.is_writer_ended or not (entry.has_writer or is_final):
+                continue
+            entry.is_writer_ended = True
+            entry.verdict = verdict
+            if not entry.has_writer:
+                effects.append(ForgetEdge(entry.edge))
+            if entry.has_reader and is_heard and not entry.is_reader_ended:
+                effects.append(SendVerdict(entry.edge, *verdict))
+        if is_promise_broken:
+            effects += self._correct_verdict(route, verdict, is_heard)
+        self._tidy(route)
+        return effects
+
+    def _correct_verdict(self, route: Route, verdict: tuple[str, str], is_heard: bool) -> list[Effect]:
+        """The restart that was announced will not come: an edge without a writer carries the final verdict."""
+        last = self._entries[route][-1]
+        if not last.has_reader:
+            last.verdict = verdict
+            return []
+        if not is_heard:
+            return []
+        entry = self._new(route)
+        entry.has_reader = entry.is_writer_ended = True
+        entry.verdict = verdict
+        return [GiveReader(entry.edge), ForgetEdge(entry.edge), SendVerdict(entry.edge, *verdict)]
+
+    def _end_reader(self, route: Route, is_final: bool) -> list[Effect]:
+        effects: list[Effect] = []
+        for entry in self._entries[route]:
+            if not (entry.has_reader or is_final):
+                continue
+            if not entry.is_reader_ended and not (entry.has_writer and entry.has_reader):
+                effects.append(ForgetEdge(entry.edge))
+                entry.is_writer_ended = entry.is_writer_ended or not entry.has_writer
+            if is_final and entry.is_open_to_writer:
+                if route.sender in self._connected:
+                    effects.append(RemoveEdge(entry.edge))
+                entry.is_writer_ended = True
+            entry.is_reader_ended = True
+        self._tidy(route)
+        return effects
+
+    def _tidy(self, route: Route) -> None:
+        """Forget edges that are over, but for the last one: it remembers the verdict that was told."""
+        entries = self._entries[route]
+        entries[:] = [entry for entry in entries[:-1] if not entry.is_over] + entries[-1:]

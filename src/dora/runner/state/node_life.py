@@ -1,0 +1,121 @@
+"""One node of the run: where its process and its link stand."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from dora.dataflow.descriptor import Node
+from dora.runner.outcomes import Outcome
+from dora.runner.state.endings import Treatment
+from dora.runner.state.ladder import StopLadder
+from dora.runner.state.restarts import RestartBudget
+from dora.runner.state.times import NS_PER_S, seconds_ns
+
+LINK_GRACE_NS: Final = NS_PER_S // 2
+"""a link that breaks without a word usually means that the exit report is on its way: NODE_FAILED goes first"""
+
+
+class Phase(enum.Enum):
+    """Where the process stands."""
+
+    PLANNED = "planned"
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKOFF = "backoff"
+    ENDED = "ended"
+    FOREIGN = "foreign"
+    """a dynamic node: its process is the user's"""
+
+
+class NodeLife:
+    """What is known of one node; `Supervisor` changes it, nothing here decides.
+
+    Attributes:
+        is_connected: its link is open.
+        was_connected: this run of it has opened a link.
+        is_ready, is_started: it said `Ready`; it was told `Start`.
+        failed_start_of: the node because of which it was told that the dataflow will not start.
+        kill_reason: the rule by which we killed this run of it.
+    """
+
+    def __init__(self, plan: Node) -> None:
+        self.plan: Final = plan
+        self.budget: Final = RestartBudget(plan.restart)
+        self.phase = Phase.FOREIGN if plan.is_dynamic else Phase.PLANNED
+        self.outcome: Outcome | None = None
+        self.first_spawned_ns: int | None = None
+        self.ladder: StopLadder | None = None
+        self.forget_run()
+
+    @property
+    def id(self) -> str:
+        """Its name in the file."""
+        return str(self.plan.id)
+
+    @property
+    def is_alive(self) -> bool:
+        """There is, or is about to be, a process of ours."""
+        return self.phase in (Phase.STARTING, Phase.RUNNING)
+
+    @property
+    def is_pending(self) -> bool:
+        """The run is not over before this node has ended."""
+        return self.phase not in (Phase.ENDED, Phase.FOREIGN)
+
+    def forget_run(self) -> None:
+        """Before the next run of its process."""
+        self.spawned_ns: int | None = None
+        self.respawn_ns: int | None = None
+        self.link_lost_ns: int | None = None
+        self.is_connected = False
+        self.was_connected = False
+        self.is_ready = False
+        self.is_started = False
+        self.failed_start_of: str | None = None
+        self.kill_reason: str | None = None
+
+    def treatment(self, now_ns: int) -> Treatment:
+        """What we did to its process, for `judge`."""
+        ladder = self.ladder
+        return Treatment(
+            was_connected=self.was_connected,
+            kill_reason=self.kill_reason,
+            failed_start_of=self.failed_start_of,
+            is_term_sent=ladder is not None and ladder.is_term_sent,
+            is_kill_sent=ladder is not None and ladder.is_kill_sent,
+            waited_ns=now_ns - ladder.began_ns if ladder is not None else 0,
+        )
+
+    def startup_due_ns(self) -> int | None:
+        """When `startup_timeout` strikes, or None."""
+        limit_s = self.plan.startup_timeout_s
+        if limit_s is None or self.was_connected or self.spawned_ns is None or self.kill_reason is not None:
+            return None
+        return self.spawned_ns + seconds_ns(limit_s)
+
+    def closing_due_ns(self) -> int | None:
+        """When a link that was lost without a word counts as closed, or None."""
+        return None if self.link_lost_ns is None else self.link_lost_ns + LINK_GRACE_NS
+
+    def rung_due_ns(self) -> int | None:
+        """When the next rung of its stop ladder is due, or None."""
+        if self.ladder is None or not self.is_alive:
+            return None
+        return self.ladder.due_ns(can_hear_stop=self.was_connected)
+
+    def deadlines(self) -> list[int]:
+        """Everything that is due at some time."""
+        if self.phase is Phase.ENDED:
+            return []
+        dues = (self.respawn_ns, self.closing_due_ns(), self.startup_due_ns(), self.rung_due_ns())
+        return [due for due in dues if due is not None]
+
+    def shift(self, by_ns: int) -> None:
+        """Restart all deadlines: for that long nobody ran (suspend, SIGSTOP)."""
+        if self.ladder is not None:
+            self.ladder.shift(by_ns)
+        if self.spawned_ns is not None:
+            self.spawned_ns += by_ns
+        if self.link_lost_ns is not None:
+            self.link_lost_ns += by_ns

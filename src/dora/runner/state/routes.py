@@ -1,0 +1,86 @@
+"""The graph as the runner wires it: one route per input that reads an output.
+
+Strategy: timers live in the receiving node and have no route.  What the runner itself sends (`send_stdout_as`,
+`send_logs_as`, `dora/logs`) are ordinary routes whose sender has a name that no node can have: it contains a `/`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dora.dataflow.descriptor import BACKPRESSURE, Dataflow, Input, LogsSource, Node, OutputSource, TimerSource
+from dora.runner.effects import Route
+
+ALL_LOGS: Final = "dora/logs"
+"""sender of every `dora/logs` input; never closes"""
+_LOGS_OF: Final = "/logs"
+
+
+def logs_sender(node: str) -> str:
+    """Name of the sender of that node's `send_stdout_as` and `send_logs_as` outputs."""
+    return node + _LOGS_OF
+
+
+def is_runner_sender(sender: str) -> bool:
+    """Whether the runner itself writes what this sender sends."""
+    return "/" in sender
+
+
+def log_outputs(node: Node) -> frozenset[str]:
+    """Outputs of the node that the runner sends."""
+    return frozenset(name for name in (node.log.send_stdout_as, node.log.send_logs_as) if name)
+
+
+def routes_of(dataflow: Dataflow) -> list[Route]:
+    """All routes, in file order; their slots count from 0."""
+    by_runner = {node.id: log_outputs(node) for node in dataflow.nodes}
+    routes: list[Route] = []
+    for node in dataflow.nodes:
+        for port in node.inputs.values():
+            route = _route(node.id, port, by_runner, len(routes))
+            if route is not None:
+                routes.append(route)
+    return routes
+
+
+def _route(reader: str, port: Input, by_runner: dict[str, frozenset[str]], slot: int) -> Route | None:
+    source = port.source
+    if isinstance(source, TimerSource):
+        return None
+    if isinstance(source, LogsSource):
+        sender, shown, output = ALL_LOGS, "dora", logs_output(source)
+    else:
+        sender, shown, output = source.node, source.node, source.output
+        if output in by_runner.get(sender, frozenset()):
+            sender = logs_sender(sender)
+    return Route(
+        sender=sender,
+        source=shown,
+        output=output,
+        reader=reader,
+        input=port.id,
+        slot=slot,
+        queue_size=max(1, port.queue_size),
+        is_lossless=port.queue_policy == BACKPRESSURE and not is_runner_sender(sender),
+        is_stated=port.is_stated or is_runner_sender(sender),
+    )
+
+
+def logs_output(source: LogsSource) -> str:
+    """The output that carries the entries of this log input: `logs[/level[/node]]`."""
+    return "/".join(part for part in ("logs", source.level, source.node) if part)
+
+
+def has_data_input(node: Node) -> bool:
+    """Whether another node (or the node itself) feeds it."""
+    return any(isinstance(port.source, OutputSource) for port in node.inputs.values())
+
+
+def has_timer(node: Node) -> bool:
+    """Whether a timer feeds it."""
+    return any(isinstance(port.source, TimerSource) for port in node.inputs.values())
+
+
+def waits_in_barrier(node: Node) -> bool:
+    """Whether the start waits for this node: it is ours to start and has inputs, or outputs that it sends itself."""
+    return not node.is_dynamic and bool(node.inputs or set(node.outputs) - log_outputs(node))

@@ -1,0 +1,399 @@
+"""The rules of a run: stimuli in, effects out (design.md 5 and 11; dora yaml-spec, sections 16 to 19).
+
+Strategy: one object holds the lives of the nodes, the barrier and the edges; `on` looks the stimulus up in
+a table and returns what must be done, in order.  It reads no clock and touches nothing: a run is a history that can
+be written down as a test.  Processes are spawned, stopped and restarted here; which edge gets which verdict is the
+business of `edges.py`, what an exit means that of `endings.py`.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from dora.dataflow.descriptor import Dataflow
+from dora.runner import stimuli as s
+from dora.runner.effects import (
+    CLOSED,
+    FAILED,
+    RESTARTING,
+    CloseOutputs,
+    Effect,
+    EndWiring,
+    FailStart,
+    Finish,
+    KillAll,
+    KillNode,
+    Note,
+    OpenLink,
+    SendDeadlock,
+    SendStop,
+    SignalNode,
+    SpawnNode,
+    Start,
+)
+from dora.runner.outcomes import Ending, KilledAfterGrace, KilledByRunner, Outcome, SpawnFailed, StartAborted
+from dora.runner.state.barrier import Barrier
+from dora.runner.state.edges import EdgeBook
+from dora.runner.state.endings import describe, judge
+from dora.runner.state.ladder import StopLadder
+from dora.runner.state.node_life import NodeLife, Phase
+from dora.runner.state.restarts import GiveUp, Restart
+from dora.runner.state.routes import ALL_LOGS, has_timer, logs_sender, routes_of, waits_in_barrier
+from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
+
+_ECHO_NS: Final = 100 * NS_PER_MS
+"""a second signal that soon is the same Ctrl-C, forwarded by a parent such as `uv run`"""
+
+
+class Supervisor:
+    """One run of a dataflow.
+
+    Args:
+        grace_s: from STOP to SIGTERM.
+        drains_timers: `exit_when_nodes_finish`: a timer does not keep a node alive whose data inputs are closed.
+
+    Attributes:
+        lives: the nodes, in file order.
+        failure: why the run as a whole failed when no node is to blame, or None.
+        is_stopping: a stop was requested.
+    """
+
+    def __init__(self, dataflow: Dataflow, *, grace_s: float = 10.0, drains_timers: bool = False) -> None:
+        self.lives: Final = {str(node.id): NodeLife(node) for node in dataflow.nodes}
+        self.barrier: Final = Barrier(node.id for node in dataflow.nodes if waits_in_barrier(node))
+        self.failure: str | None = None
+        self.routes: Final = routes_of(dataflow)
+        self._book: Final = EdgeBook(self.routes)
+        self._grace_ns: Final = seconds_ns(grace_s)
+        self._drains_timers: Final = drains_timers
+        self._has_dynamic = any(node.is_dynamic for node in dataflow.nodes)
+        self._stopped_ns: int | None = None
+        self._start_ns = 0
+        self._start_error = ""
+        self._is_finished = False
+        self._rules: Final[dict[type, Callable[[Any, int], list[Effect]]]] = {
+            s.Began: self._begin,
+            s.NodeSpawned: self._note_spawned,
+            s.SpawnRefused: self._note_refused,
+            s.NodeSaidHello: self._note_hello,
+            s.NodeReady: self._note_ready,
+            s.OutputsClosed: self._note_closed,
+            s.LinkLost: self._note_link_lost,
+            s.ProcessExited: self._note_exit,
+            s.StopRequested: self._note_stop,
+            s.TimePassed: self._note_time,
+            s.TimeLost: self._note_time_lost,
+            s.MinderGone: self._note_minder_gone,
+            s.DeadlockFound: self._note_deadlock,
+            s.NodeHung: self._note_hung,
+        }
+
+    def on(self, stimulus: s.Stimulus, now_ns: int) -> list[Effect]:
+        """What must be done about `stimulus`, in order."""
+        if self._is_finished:
+            return []
+        effects = self._rules[type(stimulus)](stimulus, now_ns)
+        if not self._is_finished and self._is_over():
+            self._is_finished = True
+            effects.append(Finish())
+        return effects
+
+    @property
+    def is_stopping(self) -> bool:
+        """A stop was requested, or the start has failed."""
+        return self._stopped_ns is not None or self.barrier.failed_by is not None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run ends with exit code 1."""
+        is_start_failed = self.barrier.failed_by is not None
+        return is_start_failed or self.failure is not None or any(outcome.is_failure for outcome in self.outcomes())
+
+    def outcomes(self) -> list[Outcome]:
+        """How the nodes have ended, in file order."""
+        return [life.outcome for life in self.lives.values() if life.outcome is not None]
+
+    def still_running(self) -> list[str]:
+        """Nodes that have not ended, in file order."""
+        return [life.id for life in self.lives.values() if life.is_pending]
+
+    def next_deadline_ns(self) -> int | None:
+        """When something is due: send `TimePassed` then."""
+        return min((due for life in self.lives.values() for due in life.deadlines()), default=None)
+
+    def _is_over(self) -> bool:
+        if any(life.is_pending for life in self.lives.values()):
+            return False
+        return not self._has_dynamic or self.is_stopping or any(life.outcome for life in self.lives.values())
+
+    # -- starting
+
+    def _begin(self, _: s.Began, now_ns: int) -> list[Effect]:
+        effects: list[Effect] = []
+        for life in self.lives.values():
+            if life.phase is Phase.PLANNED:
+                effects.append(self._spawn(life, now_ns))
+        effects += self._book.connect(ALL_LOGS)
+        for name in self.lives:
+            effects += self._book.connect(logs_sender(name))
+        return effects
+
+    def _spawn(self, life: NodeLife, now_ns: int) -> SpawnNode:
+        life.forget_run()
+        life.phase = Phase.STARTING
+        life.spawned_ns = now_ns
+        if life.first_spawned_ns is None:
+            life.first_spawned_ns = now_ns
+        return SpawnNode(life.id, life.budget.total)
+
+    def _note_spawned(self, stimulus: s.NodeSpawned, now_ns: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if life.phase is not Phase.STARTING:
+            return []
+        life.phase = Phase.RUNNING
+        life.spawned_ns = now_ns
+        return [Note(f"spawned node with pid {stimulus.pid}", "debug", life.id)]
+
+    def _note_refused(self, stimulus: s.SpawnRefused, now_ns: int) -> list[Effect]:
+        ending = SpawnFailed(stimulus.errno, stimulus.message)
+        return self._end(self.lives[stimulus.node], ending, f"failed to spawn: {stimulus.message}", now_ns)
+
+    def _note_hello(self, stimulus: s.NodeSaidHello, _: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if life.phase is Phase.ENDED:
+            return []
+        life.is_connected = life.was_connected = True
+        life.is_ready = life.is_started = False
+        life.link_lost_ns = None
+        if self.barrier.failed_by is not None:
+            return [self._tell_start_failed(life)]
+        opening: list[Effect] = [OpenLink(life.id, life.budget.total)]
+        return [*opening, *self._book.connect(life.id), EndWiring(life.id)]
+
+    def _note_ready(self, stimulus: s.NodeReady, now_ns: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if not life.is_connected or life.is_ready or life.failed_start_of is not None:
+            return []
+        life.is_ready = True
+        if self.barrier.is_member(life.id) and self.barrier.note_ready(life.id):
+            self._start_ns = now_ns
+            note = Note("all nodes are ready, starting dataflow", "debug")
+            return [note, *self._start(self.lives.values(), now_ns)]
+        if self.barrier.is_open or not waits_in_barrier(life.plan):
+            return self._start([life], now_ns)
+        return []
+
+    def _start(self, lives: Iterable[NodeLife], now_ns: int) -> list[Effect]:
+        """Release those who wait; behind a stop the STOP event is the first that they see."""
+        effects: list[Effect] = []
+        for life in lives:
+            if life.is_connected and life.is_ready and not life.is_started:
+                life.is_started = True
+                effects.append(Start(life.id, self._start_ns or now_ns))
+                if self._stopped_ns is not None:
+                    effects.append(SendStop(life.id))
+        return effects
+
+    def _fail_start(self, culprit: NodeLife, how: str, now_ns: int) -> list[Effect]:
+        self._start_error = f"Node {culprit.id} {how} before initializing dora: the dataflow does not start"
+        effects: list[Effect] = [Note(f"node {how} before connecting to dora, nothing starts", "error", culprit.id)]
+        for life in self.lives.values():
+            if life.phase in (Phase.PLANNED, Phase.BACKOFF):
+                effects += self._end(life, StartAborted(), "", now_ns)
+            elif life.is_alive:
+                life.ladder = life.ladder or StopLadder(now_ns, self._grace_ns)
+            if life.is_connected and not life.is_started:
+                effects.append(self._tell_start_failed(life))
+        return effects
+
+    def _tell_start_failed(self, life: NodeLife) -> FailStart:
+        life.failed_start_of = self.barrier.failed_by
+        return FailStart(life.id, self._start_error)
+
+    # -- ending
+
+    def _note_closed(self, stimulus: s.OutputsClosed, _: int) -> list[Effect]:
+        return self._close_link(self.lives[stimulus.node])
+
+    def _close_link(self, life: NodeLife) -> list[Effect]:
+        if not life.is_connected:
+            return []
+        life.is_connected = False
+        life.link_lost_ns = None
+        return [*self._book.leave(life.id, CLOSED), CloseOutputs(life.id)]
+
+    def _note_link_lost(self, stimulus: s.LinkLost, now_ns: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if life.phase is Phase.FOREIGN:
+            return self._close_link(life)
+        if life.is_connected and life.link_lost_ns is None:
+            life.link_lost_ns = now_ns
+        return []
+
+    def _note_exit(self, stimulus: s.ProcessExited, now_ns: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if not life.is_alive:
+            return []
+        ending, is_failure = judge(stimulus.code, stimulus.signum, life.treatment(now_ns))
+        how = describe(stimulus.code, stimulus.signum)
+        if life.kill_reason is not None:
+            how = f"was killed: {life.kill_reason}"
+        restart = self._restart_for(life, is_failure, now_ns)
+        if isinstance(restart, Restart):
+            return self._back_off(life, how, restart, now_ns)
+        effects: list[Effect] = []
+        if isinstance(restart, GiveUp):
+            effects.append(Note(f"{how}: max restarts ({restart.max_restarts}) reached, giving up", "error", life.id))
+        error = "\n".join([how, *stimulus.stderr]) if is_failure else ""
+        return effects + self._end(life, ending, how, now_ns, is_failure=is_failure, error=error)
+
+    def _restart_for(self, life: NodeLife, is_failure: bool, now_ns: int) -> Restart | GiveUp | None:
+        if self.is_stopping or life.ladder is not None or self._are_inputs_closed(life):
+            return None
+        return life.budget.decide(now_ns, is_failure=is_failure)
+
+    def _are_inputs_closed(self, life: NodeLife) -> bool:
+        is_kept_by_timer = has_timer(life.plan) and not self._drains_timers
+        return not is_kept_by_timer and self._book.are_inputs_closed(life.id)
+
+    def _back_off(self, life: NodeLife, how: str, restart: Restart, now_ns: int) -> list[Effect]:
+        if waits_in_barrier(life.plan):
+            self.barrier.note_not_ready(life.id)
+        effects: list[Effect] = [*self._book.leave(life.id, RESTARTING), CloseOutputs(life.id)]
+        wait = f" in {restart.delay_ns / NS_PER_S:g} s" if restart.delay_ns else ""
+        effects.append(Note(f"{how}, restarting{wait} (restart {life.budget.total})", "warn", life.id))
+        life.forget_run()
+        life.phase = Phase.BACKOFF
+        life.respawn_ns = now_ns + restart.delay_ns
+        if not restart.delay_ns:
+            effects.append(self._spawn(life, now_ns))
+        return effects
+
+    def _end(
+        self, life: NodeLife, ending: Ending, how: str, now_ns: int, *, is_failure: bool | None = None, error: str = ""
+    ) -> list[Effect]:
+        """That node has ended for good."""
+        if is_failure is None:
+            is_failure = isinstance(ending, SpawnFailed)
+            error = how if is_failure else ""
+        life.phase = Phase.ENDED
+        life.is_connected = False
+        life.respawn_ns = None
+        ran_s = None if life.spawned_ns is None else (now_ns - life.spawned_ns) / NS_PER_S
+        life.outcome = Outcome(life.id, ending, is_failure, now_ns, ran_s=ran_s, restarts=life.budget.total)
+        verdict = FAILED if is_failure else CLOSED
+        effects: list[Effect] = [*self._book.leave(life.id, verdict, error), CloseOutputs(life.id)]
+        effects += self._book.leave(logs_sender(life.id), CLOSED)
+        effects.append(_farewell(life.id, how, is_failure))
+        if not self.is_stopping and waits_in_barrier(life.plan) and not self.barrier.is_decided:
+            effects += self._end_before_start(life, how, is_failure, now_ns)
+        return effects
+
+    def _end_before_start(self, life: NodeLife, how: str, is_failure: bool, now_ns: int) -> list[Effect]:
+        others = any(other.is_pending and waits_in_barrier(other.plan) for other in self.lives.values())
+        if self.barrier.note_ended(life.id, others):
+            return self._fail_start(life, how, now_ns)
+        if is_failure:
+            return []
+        return [Note("node exited before initializing dora connection", "warn", life.id)]
+
+    # -- stopping
+
+    def _note_stop(self, stimulus: s.StopRequested, now_ns: int) -> list[Effect]:
+        if self._stopped_ns is not None:
+            if not stimulus.is_insistent or now_ns - self._stopped_ns < _ECHO_NS:
+                return []
+            return self._stop_at_once(f"stopped at once by a second {stimulus.reason}", now_ns)
+        self._stopped_ns = now_ns
+        self.barrier.release()
+        effects: list[Effect] = [Note(f"stopping ({stimulus.reason})", "info")]
+        for life in self.lives.values():
+            if life.phase in (Phase.PLANNED, Phase.BACKOFF):
+                effects += self._end(life, StartAborted(), "not started any more", now_ns)
+                continue
+            if life.is_alive:
+                life.ladder = life.ladder or StopLadder(now_ns, self._grace_ns)
+            if life.is_connected and life.is_started:
+                effects.append(SendStop(life.id))
+        if self.barrier.failed_by is None:
+            effects += self._start(self.lives.values(), now_ns)
+        return effects
+
+    def _stop_at_once(self, why: str, now_ns: int) -> list[Effect]:
+        """Kill everything; the loop need not see the exits."""
+        self.failure = why
+        for life in self.lives.values():
+            if life.is_pending:
+                waited_ns = life.treatment(now_ns).waited_ns
+                ending = KilledAfterGrace(signal.SIGKILL, waited_ns / NS_PER_S)
+                life.outcome = Outcome(life.id, ending, False, now_ns, restarts=life.budget.total)
+                life.phase = Phase.ENDED
+        self._is_finished = True
+        return [Note(why, "error"), KillAll(), Finish()]
+
+    def _note_minder_gone(self, _: s.MinderGone, now_ns: int) -> list[Effect]:
+        self.failure = "the process that watches over the nodes (the minder) was killed"
+        for life in self.lives.values():
+            if life.is_pending:
+                ending = KilledByRunner("its minder was killed")
+                life.outcome = Outcome(life.id, ending, True, now_ns, restarts=life.budget.total)
+                life.phase = Phase.ENDED
+        self._is_finished = True
+        return [Note(self.failure, "error"), KillAll(), Finish()]
+
+    # -- watching
+
+    def _note_time(self, _: s.TimePassed, now_ns: int) -> list[Effect]:
+        effects: list[Effect] = []
+        for life in self.lives.values():
+            if life.respawn_ns is not None and now_ns >= life.respawn_ns:
+                effects.append(self._spawn(life, now_ns))
+            closing_ns = life.closing_due_ns()
+            if closing_ns is not None and now_ns >= closing_ns:
+                effects += self._close_link(life)
+            startup_ns = life.startup_due_ns()
+            if startup_ns is not None and now_ns >= startup_ns and life.is_alive:
+                reason = f"did not connect within startup_timeout ({life.plan.startup_timeout_s:g} s)"
+                effects += self._kill(life, reason)
+            effects += self._climb(life, now_ns)
+        return effects
+
+    def _note_time_lost(self, stimulus: s.TimeLost, _: int) -> list[Effect]:
+        for life in self.lives.values():
+            life.shift(stimulus.by_ns)
+        return []
+
+    def _climb(self, life: NodeLife, now_ns: int) -> list[Effect]:
+        if life.ladder is None or not life.is_alive:
+            return []
+        signum = life.ladder.step(now_ns, can_hear_stop=life.was_connected)
+        if signum is None:
+            return []
+        waited_s = (now_ns - life.ladder.began_ns) / NS_PER_S
+        note = Note(f"still running {waited_s:.0f} s after the stop: {signum.name}", "warn", life.id)
+        act: Effect = KillNode(life.id) if signum is signal.SIGKILL else SignalNode(life.id, signum)
+        return [note, act] if life.was_connected or signum is signal.SIGKILL else [act]
+
+    def _kill(self, life: NodeLife, reason: str) -> list[Effect]:
+        life.kill_reason = reason
+        return [Note(f"killed: {reason}", "error", life.id), KillNode(life.id)]
+
+    def _note_deadlock(self, stimulus: s.DeadlockFound, _: int) -> list[Effect]:
+        effects: list[Effect] = [Note(f"deadlock: every node of this cycle waits for room: {stimulus.cycle}", "error")]
+        effects += [SendDeadlock(name, stimulus.cycle) for name in stimulus.members if self.lives[name].is_connected]
+        return effects
+
+    def _note_hung(self, stimulus: s.NodeHung, _: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if not life.is_alive or life.kill_reason is not None:
+            return []
+        timeout_s = life.plan.health_check_timeout_s or 0.0
+        return self._kill(life, f"hung: no call to dora within health_check_timeout ({timeout_s:g} s)")
+
+
+def _farewell(node: str, how: str, is_failure: bool) -> Note:
+    if is_failure:
+        return Note(how, "error", node)
+    return Note("finished successfully" if how == "exited with code 0" else how or "not started", "debug", node)
