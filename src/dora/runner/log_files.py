@@ -3,39 +3,23 @@
 One object per line (dora dataflow-yaml, section 15.2):
 `{"ts": RFC 3339 with milliseconds, "level", "node", "stream", "msg", "target", "fields"}`.
 
-Strategy: one write per batch.  Raw lines of a batch differ only in their message, so they are encoded by one
-call and the constant text is put around them by one replace.  A failure never reaches the caller: the file
-is cut back to whole lines, one warning is given, lines are skipped and counted, and once a second a batch
-is tried again.
+Strategy: one write per batch.  A failure never reaches the caller: the file is cut back to whole lines, one
+warning is given, lines are skipped and counted, and once a second a batch is tried again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from dora.runner.log_entry import LogEntry, rfc3339
-from dora.runner.log_levels import STDOUT
+from dora.runner.log_entry import LogEntry
+from dora.runner.log_json import encode_file_lines, encode_plain_file_lines
 
 RETRY_S: Final = 1.0
-
-
-class _FileLine(msgspec.Struct, gc=False):
-    ts: str
-    level: str
-    node: str
-    stream: str
-    msg: str
-    target: str | None
-    fields: dict[str, object] | None
-
-
-_encoder: Final = msgspec.json.Encoder()
 
 
 def _ignore(_: str) -> None:
@@ -78,15 +62,12 @@ class LogFile:
         """Store raw lines that were read at the same moment."""
         if not lines or not self._is_worth_trying(len(lines)):
             return
-        prefix, suffix = _around(ts_ns, node, stream)
-        messages = _encoder.encode_lines(lines)[:-1]  # no line end inside: JSON escapes it
-        joint = suffix + prefix
-        self._append(prefix + messages.replace(b"\n", joint) + suffix, len(lines))
+        self._append(encode_plain_file_lines(ts_ns, node, stream, lines), len(lines))
 
     def append(self, entries: Sequence[LogEntry]) -> None:
         """Store entries of any kind, in order."""
         if entries and self._is_worth_trying(len(entries)):
-            self._append(_encoder.encode_lines([_file_line(entry) for entry in entries]), len(entries))
+            self._append(encode_file_lines(entries), len(entries))
 
     def close(self) -> None:
         """Close the file; a later append opens it again."""
@@ -128,7 +109,8 @@ class LogFile:
             while rest:
                 rest = rest[os.write(fd, rest) :]
         except OSError:
-            os.ftruncate(fd, self._size_bytes)
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, self._size_bytes)
             raise
         self._size_bytes += len(block)
 
@@ -169,15 +151,3 @@ class LogFile:
         if self._retry_at_s is not None:
             self._retry_at_s = None
             self._warn(f"log file {self.path}: works again, {self.lost_lines - self._lost_before} lines are missing")
-
-
-def _around(ts_ns: int, node: str, stream: str) -> tuple[bytes, bytes]:
-    """What stands before and after the message of a raw line."""
-    line = _FileLine(rfc3339(ts_ns, digits=3), STDOUT, node, stream, "", None, None)
-    before, _, after = _encoder.encode(line).rpartition(b'""')
-    return before, after + b"\n"
-
-
-def _file_line(entry: LogEntry) -> _FileLine:
-    ts = rfc3339(entry.ts_ns, digits=3)
-    return _FileLine(ts, entry.level, entry.node, entry.stream, entry.message, entry.target, entry.fields)

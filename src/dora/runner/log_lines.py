@@ -23,11 +23,12 @@ _CR: Final = b"\r"
 
 
 class LineSplitter:
-    """Cuts one stream; keeps what is not a whole line yet, at most a little more than 1 MiB."""
+    """Cuts one stream; keeps what is not a whole line yet, at most a little more than the limit."""
 
-    __slots__ = ("_held", "_held_bytes", "_last_update_ns")
+    __slots__ = ("_held", "_held_bytes", "_last_update_ns", "_limit_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._last_update_ns: int | None = None
@@ -53,7 +54,7 @@ class LineSplitter:
     def _lines(self, block: bytes, now_ns: int) -> list[str]:
         if _CR in block:
             block = block.replace(b"\r\n", _LF)
-        if len(block) > LIMIT_BYTES or _CR in block:
+        if len(block) > self._limit_bytes or _CR in block:
             return self._slow_lines(block[:-1], now_ns)
         lines = block.decode("utf-8", "replace").split("\n")
         lines.pop()
@@ -64,7 +65,7 @@ class LineSplitter:
         for line in block.split(_LF):
             *updates, last = line.rstrip(_CR).split(_CR)
             lines += self._shown_updates(updates, now_ns)
-            lines.append(_text(last))
+            lines.append(_text(last, self._limit_bytes))
         return lines
 
     def _shown_updates(self, updates: list[bytes], now_ns: int) -> list[str]:
@@ -72,7 +73,7 @@ class LineSplitter:
         for update in updates:
             if update and (self._last_update_ns is None or now_ns - self._last_update_ns >= UPDATE_INTERVAL_NS):
                 self._last_update_ns = now_ns
-                shown.append(_text(update))
+                shown.append(_text(update, self._limit_bytes))
         return shown
 
     def _hold(self, rest: bytes, now_ns: int) -> list[str]:
@@ -85,7 +86,7 @@ class LineSplitter:
             shown = self._shown_updates(updates, now_ns)
             rest = last + rest[len(body) :]
         # One byte over the limit is kept, so that a cut line is known as such; and the `\r` at the end, undecided.
-        room = LIMIT_BYTES + 1 - self._held_bytes
+        room = self._limit_bytes + 1 - self._held_bytes
         kept = rest if len(rest) <= room else rest[: max(room, 0)] + (_CR if rest.endswith(_CR) else b"")
         if kept:
             self._held.append(kept)
@@ -99,10 +100,10 @@ class LineSplitter:
         return held
 
 
-def _text(line: bytes) -> str:
-    if len(line) <= LIMIT_BYTES:
+def _text(line: bytes, limit_bytes: int) -> str:
+    if len(line) <= limit_bytes:
         return line.decode("utf-8", "replace")
-    cut = LIMIT_BYTES
-    while cut > LIMIT_BYTES - 3 and line[cut] & 0xC0 == 0x80:  # not in the middle of a character
+    cut = limit_bytes
+    while limit_bytes - cut < 3 and line[cut] & 0xC0 == 0x80:  # not in the middle of a character
         cut -= 1
     return line[:cut].decode("utf-8", "replace") + TRUNCATED

@@ -27,8 +27,8 @@ class StatusLine:
 
     def draw(self, text: str) -> bytes:
         """What replaces the line under the cursor by `text`."""
-        from rich.console import Console
-        from rich.text import Text
+        from rich.console import Console  # rich takes 60 ms, and only a slow run on a terminal needs it
+        from rich.text import Text  # as above
 
         if self._console is None:
             self._console = Console(
