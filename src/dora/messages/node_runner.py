@@ -113,11 +113,13 @@ class EdgeVerdict(msgspec.Struct, frozen=True, tag=True):
     Attributes:
         verdict: `CLOSED`, `FAILED` or `RESTARTING`.
         error: for `FAILED`, what is told in NODE_FAILED.
+        run: which run of the sender ended (its restart count); NODE_FAILED and NODE_RESTARTED are told once per run.
     """
 
     edge: int
     verdict: str
     error: str = ""
+    run: int = 0
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):

@@ -121,7 +121,8 @@ class CountersPage:
         """Read one edge."""
         at = self.edge_word(slot)
         words = self.words
-        return EdgeCounts(*words[at : at + 5], words[at + EDGE_TAKEN])
+        sent, dropped, size, last, waiting = words[at : at + 5]
+        return EdgeCounts(sent, dropped, size, last, waiting, words[at + EDGE_TAKEN])
 
     def node(self, slot: int) -> NodeCounts:
         """Read one node."""

@@ -1,0 +1,307 @@
+"""An Arrow array <-> the bytes of one message; the only user of pyarrow.
+
+Strategy: a message's body is a few Arrow buffers, each 64-byte aligned, in one chunk.  Flat arrays, strings and
+booleans are laid out by hand, because that is what control loops send and it costs microseconds; their type is
+described once per output (an Arrow schema of one field) and named by its place in the arena.  Everything
+else (nested, sliced strings, dictionaries, unions, views, extension types) is an Arrow IPC stream, which keeps every
+type exactly (Apache Arrow columnar format, "IPC streaming format").
+
+    encoding  body
+    FLAT      values
+    BITS      values, one bit each
+    NULLS     values, then (at the next multiple of 64) the validity bitmap
+    TEXT      n + 1 offsets of 4 or 8 bytes, then (at the next multiple of 64) the characters
+    STREAM    an IPC stream with one batch of one column
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from dora.errors import NodeError
+from dora.transport import libc
+
+FLAT: Final = 0
+BITS: Final = 1
+NULLS: Final = 2
+TEXT: Final = 3
+STREAM: Final = 4
+
+_ALIGNMENT: Final = 64
+_STREAM_IN_PLACE_FROM: Final = 256 * 1024
+_ACCEPTED: Final = (
+    "an Arrow array (or anything with __arrow_c_array__), a RecordBatch, bytes, bytearray, memoryview or a numpy array"
+)
+
+
+class InvalidDataError(NodeError, TypeError):
+    """`send_output` was given something that has no clear meaning as an Arrow array."""
+
+
+class Body(NamedTuple):
+    """What is to be written into a chunk.
+
+    Attributes:
+        encoding: how the receiver reads it.
+        size: bytes.
+        length: elements.
+        key: what the type description is cached under, or None: the body describes itself.
+        type: the Arrow type.
+        write: called with the chunk's address.
+    """
+
+    encoding: int
+    size: int
+    length: int
+    key: Any
+    type: Any
+    write: Callable[[int], None]
+
+
+def _padded(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def _flat_classes() -> dict[type, tuple[Any, int]]:
+    types = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
+    types += [pa.float16(), pa.float32(), pa.float64(), pa.date32(), pa.date64()]
+    return {type(pa.array([], kind)): (kind, kind.bit_width // 8) for kind in types}
+
+
+FLAT_CLASSES: Final = _flat_classes()
+"""array classes whose type needs no parameters -> (type, bytes per element)"""
+_TEXT_CLASSES: Final[dict[type, int]] = {
+    pa.StringArray: 4,
+    pa.BinaryArray: 4,
+    pa.LargeStringArray: 8,
+    pa.LargeBinaryArray: 8,
+}
+_UINT8: Final = pa.uint8()
+
+
+def _is_parametric_flat(kind: Any) -> bool:
+    types = pa.types
+    return bool(
+        types.is_temporal(kind) or types.is_decimal(kind) or types.is_fixed_size_binary(kind)
+    ) and not isinstance(kind, pa.BaseExtensionType)
+
+
+def body_of(data: Any) -> Body:
+    """Lay out anything that `send_output` accepts.  The data must not change until `write` was called.
+
+    Raises:
+        InvalidDataError: `data` is of another kind.
+    """
+    kind = type(data)
+    flat = FLAT_CLASSES.get(kind)
+    if flat is not None and not data.null_count:
+        width = flat[1]
+        length = len(data)
+        size = length * width
+        source = data.buffers()[1].address + data.offset * width if size else 0
+        return Body(FLAT, size, length, kind, flat[0], _Copy(source, size, data))
+    if kind is bytes:
+        return bytes_body(data, len(data), data)
+    array = _as_array(data)
+    if array is not data:
+        return body_of(array)
+    if flat is not None:
+        return _fixed_width(data, kind, flat[1])
+    if kind in _TEXT_CLASSES and data.offset == 0 and not data.null_count and len(data):
+        return _text(data, _TEXT_CLASSES[kind])
+    if _is_parametric_flat(data.type) and not isinstance(data, pa.ExtensionArray):
+        return _fixed_width(data, data.type, data.type.bit_width // 8)
+    if kind is pa.BooleanArray and data.offset == 0 and not data.null_count and len(data):
+        size = -(-len(data) // 8)
+        return Body(BITS, size, len(data), kind, data.type, _Copy(data.buffers()[1].address, size, data))
+    if kind is pa.NullArray:
+        return Body(FLAT, 0, len(data), kind, data.type, _nothing)
+    return _stream(data)
+
+
+class _Copy:
+    """Copies bytes from an address (or a bytes object) into the chunk; keeps their owner alive."""
+
+    __slots__ = ("_owner", "_size", "_source")
+
+    def __init__(self, source: Any, size: int, owner: Any) -> None:
+        self._source = source
+        self._size = size
+        self._owner = owner
+
+    def __call__(self, address: int) -> None:
+        if self._size:
+            libc.copy(address, self._source, self._size)
+
+
+def _nothing(address: int) -> None:
+    """There are no bytes."""
+
+
+def bytes_body(source: Any, size: int, owner: Any) -> Body:
+    """`size` bytes at an address (or a bytes object) as a uint8 array."""
+    return Body(FLAT, size, size, pa.UInt8Array, _UINT8, _Copy(source, size, owner))
+
+
+def _as_array(data: Any) -> Any:
+    if isinstance(data, pa.Array):
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        view = memoryview(data)
+        return pa.UInt8Array.from_buffers(_UINT8, view.nbytes, [None, pa.py_buffer(_contiguous(view))])
+    if isinstance(data, pa.RecordBatch):
+        return data.to_struct_array()
+    if type(data).__module__ == "numpy" and hasattr(data, "ravel") and getattr(data, "shape", ()) != ():
+        try:
+            return pa.array(data.ravel())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            raise InvalidDataError(f"invalid `data`: numpy array of dtype {data.dtype} has no Arrow type") from error
+    if hasattr(data, "__arrow_c_array__") and not isinstance(data, pa.Scalar):
+        return pa.array(data)
+    raise InvalidDataError(
+        f"invalid `data` type {type(data).__module__}.{type(data).__qualname__}, must be `PyBytes` or arrow array: "
+        f"expected {_ACCEPTED}"
+    )
+
+
+def _contiguous(view: memoryview) -> Any:
+    return view if view.c_contiguous else view.tobytes()
+
+
+def _fixed_width(data: Any, key: Any, width: int) -> Body:
+    length = len(data)
+    size = length * width
+    if not size:
+        return Body(FLAT, 0, length, key, data.type, _nothing) if width else _stream(data)
+    buffers = data.buffers()
+    source = buffers[1].address + data.offset * width
+    if not data.null_count:
+        return Body(FLAT, size, length, key, data.type, _Copy(source, size, data))
+    if data.offset:
+        return _stream(data)
+    at = _padded(size)
+    bitmap_bytes = -(-length // 8)
+    return Body(
+        NULLS,
+        at + bitmap_bytes,
+        length,
+        key,
+        data.type,
+        _both(_Copy(source, size, data), at, _Copy(buffers[0].address, bitmap_bytes, data)),
+    )
+
+
+def _both(first: _Copy, at: int, second: _Copy) -> Callable[[int], None]:
+    def write(address: int) -> None:
+        first(address)
+        second(address + at)
+
+    return write
+
+
+def _text(data: Any, offset_bytes: int) -> Body:
+    length = len(data)
+    _, offsets, characters = data.buffers()
+    head = (length + 1) * offset_bytes
+    end = int.from_bytes(ctypes.string_at(offsets.address + length * offset_bytes, offset_bytes), "little")
+    at = _padded(head)
+    text = _Copy(characters.address if end else 0, end, data)
+    write = _both(_Copy(offsets.address, head, data), at, text)
+    return Body(TEXT, at + end, length, type(data), data.type, write)
+
+
+def _stream(data: Any) -> Body:
+    batch = pa.RecordBatch.from_arrays([data], schema=pa.schema([pa.field("", data.type)]))
+    if data.nbytes < _STREAM_IN_PLACE_FROM or _has_dictionary(data.type):
+        sink = pa.BufferOutputStream()
+        _write_stream(sink, batch)
+        buffer = sink.getvalue()
+        return Body(STREAM, buffer.size, len(data), None, data.type, _Copy(buffer.address, buffer.size, buffer))
+    counter = pa.MockOutputStream()
+    _write_stream(counter, batch)
+    size = counter.size()
+
+    def write(address: int) -> None:
+        chunk = (ctypes.c_char * size).from_address(address)
+        _write_stream(pa.FixedSizeBufferWriter(pa.py_buffer(chunk)), batch)
+
+    return Body(STREAM, size, len(data), None, data.type, write)
+
+
+def _has_dictionary(kind: Any) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _has_dictionary(kind.storage_type)
+    return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def _write_stream(sink: Any, batch: Any) -> None:
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def text_decoder() -> Decoder:
+    """The decoder for one-element string arrays that were written without pyarrow (log lines)."""
+    return decoder_of(describe_type(pa.string()))
+
+
+def describe_type(kind: Any) -> bytes:
+    """The type as bytes, for `decoder_of`."""
+    return bytes(pa.schema([pa.field("", kind)]).serialize())
+
+
+Decoder = Callable[[int, int, Any], Any]
+"""(encoding, elements, body buffer) -> array"""
+
+
+def decoder_of(description: bytes) -> Decoder:
+    """The function that turns bodies of that type into arrays."""
+    kind = pa.ipc.read_schema(pa.py_buffer(description)).field(0).type
+    from_buffers = pa.Array.from_buffers
+    width = kind.bit_width // 8 if _has_width(kind) else 0
+    offset_bytes = 8 if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind) else 4
+
+    def decode(encoding: int, length: int, body: Any) -> Any:
+        if encoding == FLAT:
+            return from_buffers(kind, length, [None, body] if width else [None])
+        if encoding == BITS:
+            return from_buffers(kind, length, [None, body])
+        if encoding == NULLS:
+            at = _padded(length * width)
+            return from_buffers(kind, length, [body.slice(at), body.slice(0, length * width)])
+        head = (length + 1) * offset_bytes
+        return from_buffers(kind, length, [None, body.slice(0, head), body.slice(_padded(head))])
+
+    return decode
+
+
+def _has_width(kind: Any) -> bool:
+    try:
+        return bool(kind.bit_width)
+    except ValueError:
+        return False
+
+
+def decode_stream(body: Any) -> Any:
+    """The array in an IPC stream; its buffers stay in `body`."""
+    return pa.ipc.open_stream(body).read_next_batch().column(0)
+
+
+def small_buffer(address: int, size: int) -> Any:
+    """A private, 64-byte aligned copy of a few bytes."""
+    buffer = pa.allocate_buffer(size)
+    if size:
+        libc.memmove_held(buffer.address, address, size)
+    return buffer
+
+
+foreign_buffer: Final = pa.foreign_buffer
+"""foreign_buffer(address, size, owner): a read-only buffer over memory that `owner` keeps"""
+
+
+def tick_value(count: int) -> Any:
+    """The value of a timer's tick: uint64[1]."""
+    return pa.array([count], pa.uint64())

@@ -1,0 +1,88 @@
+"""Metadata <-> bytes: msgpack, with the rules of dora node-api section 7 and design.md section 10.
+
+None, bool, int64, float, str, bytes, lists and dicts of those and instants in time travel natively; a nested
+`parameters` dict is merged into the top level; anything else becomes `str(value)` with one warning per key.
+"""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+from typing import Any, Final
+
+import msgspec
+
+_PLAIN: Final = frozenset({str, float, bool, type(None), bytes})
+_INT64_MIN: Final = -(1 << 63)
+_INT64_MAX: Final = (1 << 63) - 1
+CORRELATION_KEYS: Final = ("request_id", "goal_id", "goal_status")
+_warned: set[str] = set()
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+decode: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
+"""decode(buffer): a fresh dict"""
+
+
+def encode(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
+    """Encode; returns (bytes, is correlated, is flush).
+
+    Raises:
+        TypeError: `metadata` is not a dict.
+        RuntimeError: a key is not a str.
+        OverflowError: an int does not fit into 64 bits.
+    """
+    if not isinstance(metadata, dict):
+        raise TypeError(f"'{type(metadata).__name__}' object is not an instance of 'dict'")
+    if not metadata:
+        return b"", False, False
+    plain = {}
+    for key, value in metadata.items():
+        if type(key) is not str:
+            if not isinstance(key, str):
+                raise RuntimeError(f"Parsing metadata keys: expected str, found {type(key).__name__} ({key!r})")
+            key = str(key)
+        plain[key] = value if type(value) in _PLAIN else _native(key, value)
+    nested = plain.get("parameters")
+    if type(nested) is dict:
+        del plain["parameters"]
+        plain.update(nested)
+    for key in [key for key in plain if key == "_framing" or key.startswith("__dora_")]:
+        del plain[key]
+    correlated = "request_id" in plain or "goal_id" in plain or "goal_status" in plain
+    return _pack(plain), correlated, plain.get("flush") is True
+
+
+def _native(key: str, value: Any) -> Any:
+    if isinstance(value, (int, str, float)):
+        return _number_or_text(value)
+    if isinstance(value, datetime.datetime):
+        return value if value.tzinfo is not None else value.astimezone(datetime.timezone.utc)
+    if isinstance(value, dict):
+        return {str(name): _native(key, item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [item if type(item) in _PLAIN else _native(key, item) for item in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    return value if value is None else _as_text(key, value)
+
+
+def _number_or_text(value: Any) -> Any:
+    """Subclasses (numpy scalars, enums, bool) as the plain value they stand for."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (bool, float)):
+        return value if isinstance(value, bool) else float(value)
+    if not _INT64_MIN <= value <= _INT64_MAX:
+        raise OverflowError("Python int too large to convert to C long")
+    return int(value)
+
+
+def _as_text(key: str, value: Any) -> str:
+    if key not in _warned:
+        _warned.add(key)
+        warnings.warn(
+            f"metadata {key!r}: {type(value).__name__} is not a metadata type, sent as text "
+            "(expected None, bool, int, float, str, bytes, datetime, list or dict)",
+            stacklevel=5,
+        )
+    return str(value)

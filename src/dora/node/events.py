@@ -1,0 +1,59 @@
+"""Events as the user sees them: plain dicts, only that a few absent keys read as None."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Final
+
+_READ_AS_NONE: Final = frozenset({"id", "value", "metadata", "error"})
+_UTC: Final = datetime.timezone.utc
+_instant = datetime.datetime.fromtimestamp
+
+TIMEOUT_TEXT: Final = "Timeout event stream error: Receiver timed out"
+
+
+class Event(dict[str, Any]):
+    """One event.  `event["value"]` of an event without a value is None; `in`, `get`, `len` are those of a dict."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: str) -> None:
+        if key in _READ_AS_NONE:
+            return
+        raise KeyError(key)
+
+
+def instant_of(time_ns: int) -> datetime.datetime:
+    """Nanoseconds since 1970-01-01 UTC as an aware datetime, to the microsecond."""
+    return _instant(time_ns / 1e9, _UTC)
+
+
+def input_event(input_id: str, value: Any, metadata: dict[str, Any]) -> Event:
+    """A message or a tick."""
+    return Event(type="INPUT", id=input_id, value=value, metadata=metadata, kind="dora")
+
+
+def input_closed(input_id: str) -> Event:
+    """No more messages will come on that input."""
+    return Event(type="INPUT_CLOSED", id=input_id, kind="dora")
+
+
+def stop(reason: str) -> Event:
+    """`MANUAL` or `ALL_INPUTS_CLOSED`."""
+    return Event(type="STOP", id=reason, kind="dora")
+
+
+def error(text: str) -> Event:
+    """Something that the user should know and that does not end the stream."""
+    return Event(type="ERROR", error=text, kind="dora")
+
+
+def node_failed(source: str, text: str, inputs: list[str]) -> Event:
+    """A node that feeds these inputs ended badly and will not be restarted."""
+    value = {"source_node_id": source, "error": text, "affected_input_ids": inputs}
+    return Event(type="NODE_FAILED", id=source, value=value, kind="dora")
+
+
+def node_restarted(source: str) -> Event:
+    """A node that feeds this one crashed and is being restarted."""
+    return Event(type="NODE_RESTARTED", id=source, kind="dora")

@@ -1,0 +1,171 @@
+"""One input of a node: an ordered list of edges, read to their end one after the other.
+
+An edge belongs to one run of its sender; after a restart the reader drains the old edge, then reads the
+new one (design.md 11.2).  A closed verdict takes effect once the edge is drained, so INPUT_CLOSED never
+overtakes a message.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections import deque
+from typing import Any, Final
+
+from dora import arrow
+from dora.clock import HybridClock
+from dora.messages import metadata as metadata_codec
+from dora.messages import node_runner as messages
+from dora.node import events
+from dora.transport.pipes import ENCODING_MASK
+from dora.transport.receiving import Hold, Mapping, ReceiveEdge, Record
+from dora.transport.sending import queued_records
+
+_COPY_UP_TO: Final = 4096
+_WARN_HELD_BYTES: Final = 1 << 30
+_TEXT_REFERENCE: Final = 1
+
+
+class Edge:
+    """A receiving edge, what is known of its sender, and its type cache."""
+
+    __slots__ = ("decoders", "error", "has_warned", "link", "output", "run", "source", "verdict")
+
+    def __init__(self, link: ReceiveEdge, source: str, output: str) -> None:
+        self.link = link
+        self.source = source
+        self.output = output
+        self.decoders: dict[int, arrow.Decoder] = {}
+        self.verdict = ""
+        self.error = ""
+        self.run = 0
+        self.has_warned = False
+
+
+class Input:
+    """One data input.  The node's receive lock guards it.
+
+    Attributes:
+        served: when it last gave an event, as a running number; the least recent is served first.
+        is_closed: INPUT_CLOSED was given.
+    """
+
+    def __init__(self, input_id: str, node_id: str, clock: HybridClock) -> None:
+        self.id: Final = input_id
+        self.served = 0
+        self.is_closed = False
+        self.edges: deque[Edge] = deque()
+        self._node_id = node_id
+        self._clock = clock
+        self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
+
+    @property
+    def fd(self) -> int:
+        """The queue pipe to wait on, or -1: nothing can come at present."""
+        if not self.edges or self.edges[0].link.is_ended:
+            return -1
+        return self.edges[0].link.queue_read
+
+    def add(self, message: messages.AddInputEdge, fds: list[int], words: memoryview, at: int) -> None:
+        """One more edge, to be read after those that are there."""
+        edge = ReceiveEdge(message.edge, fds[0], fds[1], Mapping(fds[2], message.arena_bytes))
+        edge.count_into(words, at)
+        self.edges.append(Edge(edge, message.source, message.output))
+
+    def edge(self, number: int) -> Edge | None:
+        """The edge of that number, if it is still being read."""
+        return next((edge for edge in self.edges if edge.link.number == number), None)
+
+    def queued(self) -> int:
+        """Messages that wait."""
+        links = (edge.link for edge in self.edges)
+        return sum(queued_records(link.queue_read) for link in links if link.queue_read >= 0 and not link.is_ended)
+
+    def take(self) -> events.Event | None:
+        """The oldest message as an event, or None: nothing there, look at `is_drained`."""
+        if not self.edges:
+            return None
+        edge = self.edges[0]
+        record = edge.link.pop()
+        if record is None:
+            return None
+        try:
+            return self._event(edge, record)
+        except Exception as error:  # a process boundary: whatever a sender wrote must not end this node
+            return events.error(
+                f"fatal event stream error: undecodable message on input {self.id!r} from {edge.source}/{edge.output}: "
+                f"{type(error).__name__}: {error}"
+            )
+
+    def is_drained(self) -> bool:
+        """Whether the present edge has a verdict and nothing queued any more."""
+        if not self.edges or not self.edges[0].verdict:
+            return False
+        link = self.edges[0].link
+        return link.is_ended or not queued_records(link.queue_read)
+
+    def drop_edge(self) -> None:
+        """Go on to the next edge; arrays of this one that the user holds stay valid."""
+        self.edges.popleft().link.close()
+
+    def _event(self, edge: Edge, record: Record) -> events.Event:
+        _, offset, size, length, sent_ns, reference, metadata_bytes, type_bytes, flags, _ = record
+        link = edge.link
+        address = link.mapping.address + offset
+        tail = (size + 7) & ~7
+        metadata = {}
+        if metadata_bytes:
+            metadata = metadata_codec.decode(ctypes.string_at(address + tail, metadata_bytes))
+        if size <= _COPY_UP_TO:
+            body = arrow.small_buffer(address, size)
+            encoded_type = ctypes.string_at(address + tail + metadata_bytes, type_bytes) if type_bytes else b""
+            link.release(offset)
+        else:
+            body = arrow.foreign_buffer(address, size, Hold(link, offset, size))
+            encoded_type = ctypes.string_at(address + tail + metadata_bytes, type_bytes) if type_bytes else b""
+            if link.held_bytes > _WARN_HELD_BYTES and not edge.has_warned:
+                self._warn_held(edge)
+        encoding = flags & ENCODING_MASK
+        if encoding == arrow.STREAM:
+            value = arrow.decode_stream(body)
+        else:
+            decode = edge.decoders.get(reference) or self._decoder(edge, reference, encoded_type)
+            value = decode(encoding, length, body)
+        self._clock.observe(sent_ns)
+        if not self._leaves_timestamp_out and "timestamp" not in metadata:
+            metadata["timestamp"] = events.instant_of(sent_ns)
+        return events.input_event(self.id, value, metadata)
+
+    @staticmethod
+    def _decoder(edge: Edge, reference: int, encoded_type: bytes) -> arrow.Decoder:
+        if encoded_type:
+            return arrow.decoder_of(encoded_type)
+        if reference == _TEXT_REFERENCE:
+            decoder = arrow.text_decoder()
+        else:
+            address = edge.link.mapping.address + reference
+            length = int.from_bytes(ctypes.string_at(address, 4), "little")
+            decoder = arrow.decoder_of(ctypes.string_at(address + 4, length))
+        edge.decoders[reference] = decoder
+        return decoder
+
+    def _warn_held(self, edge: Edge) -> None:
+        edge.has_warned = True
+        print(
+            f"dora: node {self._node_id!r} keeps more than 1 GiB of arrays from input {self.id!r} "
+            f"({edge.source}/{edge.output}); the sender cannot use that memory again until they are let go",
+            file=sys.stderr,
+        )
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's pipes alone."""
+        for edge in self.edges:
+            edge.link.abandon()
+        self.edges.clear()
+
+
+def tick_event(input_id: str, count: int, now_ns: int, *, leaves_timestamp_out: bool) -> events.Event:
+    """A timer's tick."""
+    metadata: dict[str, Any] = {} if leaves_timestamp_out else {"timestamp": events.instant_of(now_ns)}
+    return events.input_event(input_id, arrow.tick_value(count), metadata)

@@ -1,0 +1,267 @@
+"""A process's link to its runner: identity, wiring, and what the runner says while the node runs.
+
+Strategy: one link per process, shared by all `Node` handles.  Any thread may read the control socket (`pump`), under a
+lock of its own; it only sorts messages into the inboxes of the receiver and the outputs and wakes who
+waits.  It never takes a receive or output lock, so no order of locks can deadlock.  A word in the counters
+page tells a busy sender that something waits, for 65 ns instead of a system call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any, Final
+
+from dora import env
+from dora.clock import HybridClock
+from dora.errors import DoraError, NodeError
+from dora.messages import node_runner as messages
+from dora.transport import control
+from dora.transport.counters import NODE_ANNOUNCED, NODE_BLOCKED, CountersPage
+
+_NOT_SPAWNED: Final = (
+    "Could not initiate node from environment variable. For dynamic node, please add a node id in the "
+    "initialization function. (DORA_NODE_CONFIG is not set: this process was not started by dora; "
+    "run the dataflow with `dora run dataflow.yml`)"
+)
+
+
+class Wait:
+    """One blocked send: how to wake it, and why it can never end."""
+
+    __slots__ = ("cycle", "wake_fd")
+
+    def __init__(self) -> None:
+        self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.cycle = ""
+
+
+class Link:
+    """The connection to the runner and everything that came over it.
+
+    Attributes:
+        config: what the runner told about this node.
+        page: the counters page.
+        at: the first word of this node in it.
+        inbox: messages for the receiver, in order.
+        outboxes: messages for each output, in order.
+        waits: sends that are blocked.
+        stopped_ns: when STOP (MANUAL) came, CLOCK_MONOTONIC, or 0.
+        is_lost: the runner is gone.
+        is_forked: this is a forked child; the link belongs to the parent.
+    """
+
+    def __init__(self, identity: dict[str, str]) -> None:
+        self._is_spawned = env.NODE_CONFIG in os.environ
+        self.pid: Final = os.getpid()
+        self.clock: Final = HybridClock()
+        self.inbox: deque[tuple[Any, list[int]]] = deque()
+        self.outboxes: dict[str, deque[tuple[Any, list[int]]]] = {}
+        self.waits: set[Wait] = set()
+        self.stopped_ns = 0
+        self.start_ns = 0
+        self.is_lost = False
+        self.is_forked = False
+        self.is_closed = False
+        self.on_news: Any = None
+        self._edge_outputs: dict[int, str] = {}
+        self._lock = threading.Lock()
+        self._seen = 0
+        self.outputs_wired: list[tuple[str, int, int]] = []
+        self.wake_fd = -1
+        self.socket: socket.socket = self._connect(identity)
+
+    # -- start -----------------------------------------------------------------------------------------------
+
+    def _connect(self, identity: dict[str, str]) -> socket.socket:
+        try:
+            connection = control.connect(identity["socket"])
+        except (OSError, KeyError) as error:
+            raise NodeError(
+                f"Could not connect to the runner of this dataflow: {error} (is it still running?)"
+            ) from error
+        hello = messages.Hello(identity["node"], identity["token"], self.pid, messages.VERSION)
+        try:
+            control.send(connection, messages.encode(hello))
+        except OSError as error:
+            connection.close()
+            raise NodeError(f"The runner refused this node: {error}") from error
+        return connection
+
+    def wire(self) -> None:
+        """Receive the configuration and all edges, up to `Wired`."""
+        _, fds = self._next_message(messages.Configure)
+        with os.fdopen(fds[0], "rb") as file:
+            file.seek(0)
+            self.config = messages.decode_config(file.read())
+        self.page = CountersPage.attach(fds[1])
+        self.at = self.page.node_word(self.config.node_slot)
+        self.outboxes = {output: deque() for output in self.config.outputs}
+        self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        while True:
+            message, fds = self._receive()
+            if isinstance(message, messages.Wired):
+                return
+            if isinstance(message, messages.AddOutput):
+                self.outputs_wired.append((message.output, fds[0], message.arena_bytes))
+            else:
+                self._dispatch(message, fds)
+
+    def start(self) -> None:
+        """Say that everything is mapped; return when the barrier opens.
+
+        Raises:
+            NodeError: the dataflow will not start.
+        """
+        self._send(messages.Ready())
+        while not self.start_ns:
+            message, fds = self._receive()
+            if isinstance(message, messages.Start):
+                self.start_ns = message.start_ns
+            else:
+                self._dispatch(message, fds)
+                if isinstance(message, messages.Stop):
+                    self.start_ns = self.stopped_ns
+        self.socket.setblocking(False)
+
+    def _next_message(self, kind: type) -> tuple[Any, list[int]]:
+        message, fds = self._receive()
+        if not isinstance(message, kind):
+            raise NodeError(f"expected {kind.__name__} from the runner, found {type(message).__name__}")
+        return message, fds
+
+    def _receive(self) -> tuple[Any, list[int]]:
+        payload, fds = control.receive(self.socket)
+        if not payload:
+            raise NodeError("The runner of this dataflow is gone.")
+        message = messages.decode_to_node(payload)
+        if isinstance(message, messages.StartFailed):
+            raise NodeError(message.reason)
+        return message, fds
+
+    def _send(self, message: messages.ToRunner) -> None:
+        with contextlib.suppress(OSError):
+            control.send(self.socket, messages.encode(message))
+
+    # -- while the node runs ---------------------------------------------------------------------------------
+
+    def has_news(self) -> bool:
+        """Whether the runner announced messages that were not read yet."""
+        return self.page.words[self.at + NODE_ANNOUNCED] != self._seen
+
+    def pump(self) -> None:
+        """Read everything the runner said and sort it.  Any thread; never blocks."""
+        with self._lock:
+            announced = self.page.words[self.at + NODE_ANNOUNCED]
+            had_news = False
+            while not self.is_closed:
+                try:
+                    payload, fds = control.receive(self.socket)
+                except BlockingIOError:
+                    break
+                except (DoraError, OSError) as error:
+                    print(f"dora: {error}", file=sys.stderr)
+                    break
+                if not payload:
+                    self._lose()
+                    had_news = True
+                    break
+                self._dispatch(messages.decode_to_node(payload), fds)
+                had_news = True
+            self._seen = announced
+        if had_news:
+            self._wake()
+
+    def _dispatch(self, message: Any, fds: list[int]) -> None:
+        if isinstance(message, messages.AddOutputEdge):
+            self._edge_outputs[message.edge] = message.output
+            self.outboxes[message.output].append((message, fds))
+        elif isinstance(message, messages.RemoveOutputEdge):
+            output = self._edge_outputs.pop(message.edge, None)
+            if output is not None:
+                self.outboxes[output].append((message, fds))
+        elif isinstance(message, messages.Deadlock):
+            for wait in list(self.waits):
+                wait.cycle = message.cycle
+        else:
+            if isinstance(message, messages.Stop) and not self.stopped_ns:
+                self.stopped_ns = time.monotonic_ns()
+            self.inbox.append((message, fds))
+
+    def _wake(self) -> None:
+        if self.inbox or self.is_lost:
+            self.wake_receiver()
+        for wait in list(self.waits):
+            with contextlib.suppress(OSError):
+                os.eventfd_write(wait.wake_fd, 1)
+        if self.on_news is not None:
+            self.on_news()
+
+    def wake_receiver(self) -> None:
+        """Let a thread that waits for events look again."""
+        with contextlib.suppress(OSError):
+            os.eventfd_write(self.wake_fd, 1)
+
+    def _lose(self) -> None:
+        """The runner is gone: a node that it spawned must not outlive it, nor may anything this node started."""
+        self.is_lost = True
+        if self._is_spawned:
+            if os.getpgrp() == self.pid:
+                os.killpg(self.pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
+
+    def count_blocked(self, change: int) -> None:
+        """Publish how many threads are blocked in a send."""
+        with self._lock:
+            self.page.words[self.at + NODE_BLOCKED] += change
+
+    # -- end -------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """The last handle is gone: nothing more will be sent."""
+        if self.is_closed or self.is_forked:
+            return
+        self.is_closed = True
+        self._send(messages.OutputsClosed())
+        self._close_fds()
+
+    def _close_fds(self) -> None:
+        self.socket.close()
+        if self.wake_fd >= 0:
+            os.close(self.wake_fd)
+            self.wake_fd = -1
+        for box in (self.inbox, *self.outboxes.values()):
+            for _, fds in box:
+                for fd in fds:
+                    os.close(fd)
+            box.clear()
+
+    def abandon(self) -> None:
+        """In a forked child: leave the parent's link alone."""
+        self.is_forked = True
+        self._close_fds()
+
+
+def identity_from_environment() -> dict[str, str]:
+    """What the runner put into `DORA_NODE_CONFIG`.
+
+    Raises:
+        NodeError: this process was not started by dora, or the variable is damaged.
+    """
+    text = os.environ.get(env.NODE_CONFIG)
+    if not text:
+        raise NodeError(_NOT_SPAWNED)
+    try:
+        identity = json.loads(text)
+    except ValueError as error:
+        raise NodeError(f"DORA_NODE_CONFIG is not JSON ({error}): it is set by dora, do not set it by hand") from error
+    if not isinstance(identity, dict) or not {"socket", "node", "token"} <= identity.keys():
+        raise NodeError("DORA_NODE_CONFIG lacks `socket`, `node` or `token`: it is set by dora, do not set it by hand")
+    return identity

@@ -1,0 +1,419 @@
+"""`Node`: what a user's script holds.
+
+Strategy: a `Node` is a thin handle on the process's one link.  A second `Node()` is a second handle on the
+same link; when the last one is gone the outputs close, while the process may live on.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import json
+import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from dora.errors import NodeError
+from dora.ids import data_id_fault
+from dora.node import events
+from dora.node.link import Link, identity_from_environment
+
+if TYPE_CHECKING:
+    from dora.node.outputs import Output
+    from dora.node.receiver import Receiver, Taken
+    from dora.node.samples import SampleHandler
+
+_LEVELS = {"error": "ERROR", "warn": "WARN", "warning": "WARN", "info": "INFO", "debug": "DEBUG", "trace": "TRACE"}
+
+
+class Session:
+    """Everything behind the handles of one process."""
+
+    def __init__(self) -> None:
+        self.link = Link(identity_from_environment())
+        # pyarrow comes only now: outside a dataflow Node() fails before it is loaded
+        from dora.node.outputs import Output
+        from dora.node.receiver import Receiver
+        from dora.transport.arena import Arena
+
+        self.link.wire()
+        self.receiver: Receiver = Receiver(self.link)
+        self.outputs: dict[str, Output] = {
+            name: Output(name, self.link, Arena(fd, size), self.receiver.threads)
+            for name, fd, size in self.link.outputs_wired
+        }
+        self.receiver.map_edges()
+        for output in self.outputs.values():
+            output.read_box()
+        self.link.on_news = self._spread_news
+        self.link.start()
+        self.receiver.begin()
+        self.handles = 0
+        self.warned: set[str] = set()
+
+    def _spread_news(self) -> None:
+        for output in self.outputs.values():
+            output.try_read_box()
+
+    def close(self) -> None:
+        """The last handle is gone."""
+        if self.link.is_forked or self.link.is_closed:
+            return
+        for output in self.outputs.values():
+            output.close()
+        self.receiver.close()
+        self.link.close()
+
+    def forget(self) -> None:
+        """In a forked child: the link belongs to the parent."""
+        self.receiver.forget()
+        for output in self.outputs.values():
+            output.forget()
+        self.link.abandon()
+
+
+_session: Session | None = None
+_session_lock = threading.Lock()
+
+
+def _open_session() -> Session:
+    global _session  # one link per process
+    with _session_lock:
+        if _session is None or _session.link.is_closed or _session.link.is_forked:
+            _session = Session()
+        _session.handles += 1
+        return _session
+
+
+def _after_fork_in_child() -> None:
+    global _session_lock, _session  # the parent's lock may be held by a thread that does not exist here
+    _session_lock = threading.Lock()
+    if _session is not None:
+        _session.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+class Node:
+    """A node of a dataflow: receives events, sends outputs.
+
+    Blocks until every node of the dataflow has connected, so nothing that is sent afterwards is missed.
+
+    Args:
+        node_id: for a dynamic node, its id in the dataflow; in a process that dora started it is ignored.
+        daemon_port: accepted and ignored.
+
+    Raises:
+        RuntimeError: this process does not belong to a running dataflow, or the dataflow cannot start.
+    """
+
+    def __init__(self, node_id: str | None = None, daemon_port: int | None = None) -> None:
+        if node_id is not None and not isinstance(node_id, str):
+            raise TypeError(f"{type(node_id).__name__!r} object is not an instance of 'str'")
+        self._session = _open_session()
+        self._link = self._session.link
+        self._receiver = self._session.receiver
+
+    # -- receiving -------------------------------------------------------------------------------------------
+
+    def next(self, timeout: float | None = None) -> dict[str, Any] | None:
+        """Wait for the next event.
+
+        Args:
+            timeout: seconds; when nothing came by then an ERROR event whose `error` starts with
+                "Timeout event stream error" is returned.  None waits for ever, 0 polls.
+
+        Returns:
+            The event, or None at the end of the stream.  `event["value"]` is a read-only pyarrow.Array that stays
+            valid as long as it is held.
+        """
+        receiver = self._receiver
+        if timeout is not None:
+            _check_timeout(timeout)
+        if self._link.is_forked:
+            self._raise_forked()
+        with receiver.lock:
+            receiver.threads.add(threading.get_ident())
+            taken = receiver.take()
+        if taken is None:
+            taken = self._wait(timeout)
+            if taken is None:
+                return events.error(f"{events.TIMEOUT_TEXT} after {timeout} s")
+        return taken if isinstance(taken, dict) else None
+
+    def _wait(self, timeout: float | None) -> Taken:
+        receiver = self._receiver
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with receiver.lock:
+            receiver.count_receiving(1)
+        try:
+            while True:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                ready = receiver.wait(left)
+                with receiver.lock:
+                    receiver.note(ready)
+                    taken = receiver.take()
+                if taken is not None or (not ready and deadline is not None):
+                    return taken
+        finally:
+            with receiver.lock:
+                receiver.count_receiving(-1)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        event = self.next()
+        if event is None:
+            raise StopIteration
+        return event
+
+    def try_recv(self) -> dict[str, Any] | None:
+        """The next event if one is there, else None; never waits."""
+        if self._link.is_forked:
+            self._raise_forked()
+        with self._receiver.lock:
+            taken = self._receiver.take()
+        return taken if isinstance(taken, dict) else None
+
+    def drain(self) -> list[dict[str, Any]]:
+        """All events that are there, oldest first; never waits.
+
+        Raises:
+            RuntimeError: the stream has ended.
+        """
+        if self._link.is_forked:
+            self._raise_forked()
+        found: list[dict[str, Any]] = []
+        with self._receiver.lock:
+            while isinstance(taken := self._receiver.take(), dict):
+                found.append(taken)
+        if taken is not None and not found:
+            raise NodeError("Could not drain events. Channel is closed")
+        return found
+
+    def is_empty(self) -> bool:
+        """Whether no event is there at present."""
+        if self._link.is_forked:
+            self._raise_forked()
+        with self._receiver.lock:
+            return self._receiver.is_empty()
+
+    def recv_async(self, timeout: float | None = None) -> Awaitable[dict[str, Any] | None]:
+        """`next` for asyncio: runs on the loop itself, without a thread.  Cancelling it loses no event."""
+        if timeout is not None:
+            _check_timeout(timeout)
+        from dora.node.awaiting import receive
+
+        return receive(self, timeout)
+
+    def __aiter__(self) -> Node:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        event = await self.recv_async()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when an event may be there: for select, poll, asyncio, Qt; do not read it."""
+        return self._receiver.fileno()
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    def send_output(self, output_id: str, data: Any, metadata: dict[str, Any] | None = None) -> None:
+        """Send an array on an output; it is copied once, before this returns.
+
+        Waits only when a lossless input (`queue_policy: backpressure`) is full, or, in a burst, when an input that
+        states no queue rule is full (in all at most 500 ms plus 5 % of the time).
+
+        Args:
+            output_id: one of the node's outputs; an undeclared one is ignored with a warning.
+            data: pyarrow.Array, RecordBatch (arrives as struct), bytes, bytearray, memoryview (arrive as uint8),
+                numpy array (arrives flat, with its dtype).
+            metadata: str keys; None, bool, int (64 bit), float, str, bytes, datetime, lists and dicts of those.
+
+        Raises:
+            TypeError: `data` is of another kind (also a RuntimeError).
+            RuntimeError: the node is closed, or full lossless queues form a cycle, which is named.
+            MemoryError: readers keep so many arrays of this output that its memory is used up.
+        """
+        output = self._session.outputs.get(output_id)
+        if output is None or self._link.is_forked:
+            self._unknown_output(output_id)
+            return
+        output.send(data, metadata)
+
+    def send_output_raw(
+        self,
+        output_id: str,
+        data_length: int | None = None,
+        metadata: dict[str, Any] | None = None,
+        *,
+        length: int | None = None,
+    ) -> SampleHandler:
+        """Take `data_length` bytes of shared memory to write a message in place; nothing is copied.
+
+        Returns:
+            A handler: `with` yields the buffer and sends at the end of the block.  Arrives as uint8 array.
+
+        Raises:
+            RuntimeError: the output is not declared.
+            OverflowError: the length is negative.
+        """
+        size = length if data_length is None else data_length
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise TypeError(f"data_length must be an int (bytes), not {type(size).__name__}")
+        if size < 0:
+            raise OverflowError(f"data_length must not be negative: {size}")
+        output = self._session.outputs.get(output_id)
+        if output is None or self._link.is_forked:
+            self._check_output_id(output_id)
+            raise NodeError(f"Output `{output_id}` not in node's output list.{self._suggestion(output_id)}")
+        from dora.node.samples import SampleHandler
+
+        return SampleHandler(output, size, metadata)
+
+    def _check_output_id(self, output_id: str) -> None:
+        if self._link.is_forked:
+            self._raise_forked()
+        if not isinstance(output_id, str):
+            raise TypeError(f"{type(output_id).__name__!r} object is not an instance of 'str'")
+        fault = data_id_fault(output_id)
+        if fault is not None:
+            raise NodeError(f"invalid output_id: {fault}")
+
+    def _unknown_output(self, output_id: str) -> None:
+        self._check_output_id(output_id)
+        warned = self._session.warned
+        if output_id not in warned:
+            warned.add(output_id)
+            self.log("warn", f"Ignoring output `{output_id}` not in node's output list.{self._suggestion(output_id)}")
+
+    def _suggestion(self, output_id: str) -> str:
+        outputs = list(self._session.outputs)
+        close = difflib.get_close_matches(output_id, outputs, 1)
+        return f" Did you mean `{close[0]}`?" if close else f" It has: {', '.join(outputs) or 'no outputs'}."
+
+    # -- logging ---------------------------------------------------------------------------------------------
+
+    def log(self, level: str, message: str, target: Any = None, fields: dict[str, Any] | None = None) -> None:
+        """Write one structured log entry.
+
+        Args:
+            level: error, warn, info, debug or trace, in any case; anything else is info.
+            message: the text, also of several lines.
+            target: where it comes from; a dict here is taken as `fields`.
+            fields: further values by name.
+        """
+        if not isinstance(level, str) or not isinstance(message, str):
+            raise TypeError(f"level and message must be str, not {type(level).__name__} and {type(message).__name__}")
+        if isinstance(target, dict):
+            target, fields = None, target
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        entry: dict[str, Any] = {
+            "timestamp": now,
+            "level": _LEVELS.get(level.lower(), "INFO"),
+            "node_id": self._link.config.node_id,
+            "message": message,
+        }
+        if target is not None:
+            entry["target"] = target
+        if fields:
+            entry["fields"] = {
+                str(name): value if isinstance(value, str) else str(value) for name, value in fields.items()
+            }
+        sys.stdout.write(json.dumps(entry) + "\n")
+        sys.stdout.flush()
+
+    def log_error(self, message: str) -> None:
+        """`log("error", message)`."""
+        self.log("error", message)
+
+    def log_warn(self, message: str) -> None:
+        """`log("warn", message)`."""
+        self.log("warn", message)
+
+    def log_info(self, message: str) -> None:
+        """`log("info", message)`."""
+        self.log("info", message)
+
+    def log_debug(self, message: str) -> None:
+        """`log("debug", message)`."""
+        self.log("debug", message)
+
+    def log_trace(self, message: str) -> None:
+        """`log("trace", message)`."""
+        self.log("trace", message)
+
+    # -- what the node is ------------------------------------------------------------------------------------
+
+    def dataflow_id(self) -> str:
+        """The running dataflow's id, a UUID."""
+        return self._link.config.dataflow_id
+
+    def node_config(self) -> dict[str, Any]:
+        """The node's inputs and outputs as in the file."""
+        return self._link.config.io
+
+    def dataflow_descriptor(self) -> dict[str, Any]:
+        """The whole dataflow file with its defaults filled in."""
+        return self._link.config.descriptor
+
+    def is_restart(self) -> bool:
+        """Whether this process is a restart of a node that ended."""
+        return self._link.config.restart_count > 0
+
+    def restart_count(self) -> int:
+        """0 in the first run."""
+        return self._link.config.restart_count
+
+    def timestamp(self) -> datetime.datetime:
+        """Now, on the clock of message timestamps (aware, UTC)."""
+        return events.instant_of(self._link.clock.now_ns())
+
+    def _raise_forked(self) -> None:
+        raise NodeError(
+            f"this Node belongs to process {self._link.pid} and cannot be used in its forked child {os.getpid()}: "
+            "pass the data to the parent, or start the child with the `spawn` method"
+        )
+
+    # -- end -------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close this handle; with the last one the outputs close."""
+        session = self.__dict__.pop("_session", None)
+        if session is None or sys.is_finalizing():
+            return
+        session.handles -= 1
+        if not session.handles:
+            session.close()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _check_timeout(timeout: Any) -> None:
+    try:
+        seconds = float(timeout)
+    except (TypeError, ValueError):
+        raise TypeError(f"must be real number, not {type(timeout).__name__}") from None
+    if isinstance(timeout, str):
+        raise TypeError("must be real number, not str")
+    if math.isnan(seconds) or math.isinf(seconds) or seconds < 0:
+        raise ValueError(f"invalid timeout of {timeout} seconds: expected a finite number of seconds, 0 or more")

@@ -1,0 +1,355 @@
+"""One output of a node: lay out, wait for room where the rules say so, publish to all readers.
+
+Strategy: a lock per output keeps its messages in order and lets other outputs and receiving go on.  A send waits
+only for lossless inputs (`backpressure`), and, in a burst, for inputs that state nothing; it waits before it
+writes, so a message goes to all readers or to none.  A send from a signal handler or finalizer that
+interrupts a send on the same output is done right after it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+from typing import Any, Final
+
+from dora import arrow
+from dora.errors import NodeError
+from dora.messages import metadata as metadata_codec
+from dora.messages import node_runner as messages
+from dora.node.burst import BurstRule
+from dora.node.link import Link, Wait
+from dora.transport import libc
+from dora.transport.arena import Arena
+from dora.transport.pipes import CORRELATED, FLUSH, RECORD
+from dora.transport.sending import SendEdge
+
+_MAX_TYPES: Final = 256
+_TYPE_PAGE: Final = 4096
+_AFTER_STOP_NS: Final = 500_000_000
+_NEVER: Final = 1 << 62
+
+
+class Output:
+    """One output.  `lock` guards it."""
+
+    def __init__(self, name: str, link: Link, arena: Arena, receiver_threads: set[int]) -> None:
+        self.name: Final = name
+        self.lock: Final = threading.RLock()
+        self._link: Final = link
+        self._box = link.outboxes[name]
+        self._arena = arena
+        self._edges: list[SendEdge] = []
+        self._lossless: list[SendEdge] = []
+        self._default: list[SendEdge] = []
+        self._burst = BurstRule()
+        self._sequence = 0
+        self._types: dict[Any, int] = {}
+        self._type_page = 0
+        self._type_page_left = 0
+        self._is_busy = False
+        self._is_closed = False
+        self._deferred: deque[tuple[Any, Any]] = deque()
+        self._unsent: deque[int] = deque()
+        self._receiver_threads = receiver_threads
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    def send(self, data: Any, metadata: dict[str, Any] | None) -> None:
+        """Send one message; the data is copied before this returns."""
+        self._guarded(self._send_data, (data, metadata))
+
+    def send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
+        """Send a chunk that was filled in place (see `take_chunk`)."""
+        self._guarded(self._send_chunk, (offset, size, metadata))
+
+    def _guarded(self, action: Any, arguments: tuple[Any, ...]) -> None:
+        with self.lock:
+            if self._is_busy:
+                self._deferred.append((action, arguments))
+                return
+            self._is_busy = True
+            try:
+                action(*arguments)
+                while self._deferred:
+                    action, arguments = self._deferred.popleft()
+                    action(*arguments)
+            finally:
+                self._is_busy = False
+
+    def _send_data(self, data: Any, metadata: dict[str, Any] | None) -> None:
+        body = arrow.body_of(data)
+        size = body.size
+        encoded, flags = _encode(metadata)
+        if not self._before(size, flags):
+            return
+        reference, inline = (0, b"") if body.key is None else self._type_reference(body)
+        tail = (size + 7) & ~7
+        offset = self._allocate(tail + len(encoded) + len(inline))
+        address = self._arena.address + offset
+        try:
+            body.write(address)
+        except BaseException:
+            self._arena.drop(offset)
+            raise
+        if encoded:
+            libc.memmove_held(address + tail, encoded, len(encoded))
+        if inline:
+            libc.memmove_held(address + tail + len(encoded), inline, len(inline))
+        head = (offset, size, body.length, reference, len(encoded), len(inline))
+        self._publish(head, flags | body.encoding)
+
+    def _send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
+        encoded, flags = _encode(metadata)
+        tail = (size + 7) & ~7
+        if not self._before(size, flags):
+            self._arena.drop(offset)
+            return
+        body = arrow.bytes_body(0, size, None)
+        reference, inline = self._type_reference(body)
+        address = self._arena.address + offset
+        extra = encoded + inline
+        if tail + len(extra) > 1 << Arena.class_of(tail + _TYPE_PAGE):
+            moved = self._allocate(tail + len(extra))
+            libc.copy(self._arena.address + moved, address, size)
+            self._arena.drop(offset)
+            offset, address = moved, self._arena.address + moved
+        if extra:
+            libc.memmove_held(address + tail, extra, len(extra))
+        self._publish((offset, size, size, reference, len(encoded), len(inline)), flags | arrow.FLAT)
+
+    def _publish(self, head: tuple[int, int, int, int, int, int], flags: int) -> None:
+        offset, size, length, reference, metadata_bytes, type_bytes = head
+        sent_ns = self._link.clock.now_ns()
+        record = RECORD.pack(
+            self._sequence, offset, size, length, sent_ns, reference, metadata_bytes, type_bytes, flags, 0
+        )
+        self._sequence += 1
+        now_ns = time.monotonic_ns()
+        for edge in self._edges:
+            edge.push(record, offset, size, flags, now_ns)
+        self._arena.drop(offset)
+        self._after()
+
+    def _before(self, size: int, flags: int) -> bool:
+        """Hear what the runner said, then wait for room where the rules say so; False: there is nothing to publish."""
+        link = self._link
+        if link.has_news():
+            link.pump()
+        if self._box:
+            self.read_box()
+        if self._is_closed or link.is_lost:
+            raise NodeError(f"cannot send on output {self.name!r}: this node's link to dora is closed")
+        if self._default:
+            self._burst.enter()
+            if self._burst.is_burst(self._default[0].queue_size):
+                self._wait_in_burst()
+        if self._lossless and not flags & FLUSH and not self._wait_lossless(size):
+            self._after()
+            return False
+        return bool(self._edges)
+
+    def _after(self) -> None:
+        if self._default:
+            self._burst.leave()
+
+    def _allocate(self, size: int) -> int:
+        if not self._arena.has_free(size):
+            self._reclaim()
+        return self._arena.allocate(max(size, 1))
+
+    def _reclaim(self) -> None:
+        while self._unsent:
+            self._arena.drop(self._unsent.popleft())
+        for edge in self._edges:
+            edge.reclaim()
+
+    def _type_reference(self, body: arrow.Body) -> tuple[int, bytes]:
+        """Where the type stands in the arena, or its description to travel with the message."""
+        reference = self._types.get(body.key)
+        if reference is not None:
+            return reference, b""
+        description = arrow.describe_type(body.type)
+        needed = (4 + len(description) + 7) & ~7
+        if len(self._types) >= _MAX_TYPES or needed > _TYPE_PAGE - 8:
+            return 0, description
+        if needed > self._type_page_left:
+            self._type_page = self._arena.allocate(_TYPE_PAGE) + 8  # never freed; 8: a reference is never 0 or 1
+            self._type_page_left = _TYPE_PAGE - 8
+        reference = self._type_page
+        self._type_page += needed
+        self._type_page_left -= needed
+        raw = len(description).to_bytes(4, "little") + description
+        libc.memmove_held(self._arena.address + reference, raw, len(raw))
+        self._types[body.key] = reference
+        return reference, b""
+
+    # -- chunks filled in place ------------------------------------------------------------------------------
+
+    def take_chunk(self, size: int) -> tuple[int, int]:
+        """A chunk for `size` bytes and what travels with them; returns (offset, address)."""
+        with self.lock:
+            if self._box:
+                self.read_box()
+            if self._is_closed:
+                raise NodeError(f"cannot send on output {self.name!r}: this node's link to dora is closed")
+            offset = self._allocate(((size + 7) & ~7) + _TYPE_PAGE)
+            return offset, self._arena.address + offset
+
+    def give_back(self, offset: int) -> None:
+        """That chunk will not be sent.  Any thread, also a finalizer."""
+        self._unsent.append(offset)
+
+    # -- waiting for room ------------------------------------------------------------------------------------
+
+    def _wait_in_burst(self) -> None:
+        full = [edge for edge in self._default if not edge.has_room()]
+        budget_ns = self._burst.budget_ns()
+        if not full or budget_ns <= 0 or self._link.stopped_ns:
+            return
+        begun = time.monotonic_ns()
+        self._wait_for_room(full, begun + budget_ns, is_lossless=False)
+        self._burst.count_wait(time.monotonic_ns() - begun)
+
+    def _wait_lossless(self, size: int) -> bool:
+        full = [edge for edge in self._lossless if not edge.has_room()]
+        if not full or self._wait_for_room(full, _NEVER, is_lossless=True):
+            return True
+        for edge in self._edges:
+            edge.count_lost(size)
+        return False
+
+    def _wait_for_room(self, full: list[SendEdge], until_ns: int, *, is_lossless: bool) -> bool:
+        """Wait until all these edges have room; False when the time is over or the node was stopped."""
+        wait = Wait()
+        link = self._link
+        link.waits.add(wait)
+        link.count_blocked(1 if is_lossless else 0)
+        waited_for = list(full)
+        for edge in waited_for:
+            edge.set_waiting(True)
+        try:
+            while True:
+                full = [edge for edge in full if edge.release_read >= 0 and not edge.has_room()]
+                if not full:
+                    return True
+                self._raise_if_deadlocked(wait, full, is_lossless=is_lossless)
+                if link.stopped_ns:
+                    until_ns = min(until_ns, link.stopped_ns + _AFTER_STOP_NS)
+                left_ns = until_ns - time.monotonic_ns()
+                if left_ns <= 0:
+                    return False
+                self._poll(full, wait, left_ns)
+        finally:
+            for edge in waited_for:
+                edge.set_waiting(False)
+            link.waits.discard(wait)
+            link.count_blocked(-1 if is_lossless else 0)
+            os.close(wait.wake_fd)
+
+    def _poll(self, full: list[SendEdge], wait: Wait, left_ns: int) -> None:
+        """One wait on the release pipes of the full edges, the control socket and the wake-up."""
+        link = self._link
+        poll = select.poll()
+        for edge in full:
+            if not edge.is_hung_up:
+                poll.register(edge.release_read, select.POLLIN)
+        poll.register(link.socket.fileno(), select.POLLIN)
+        poll.register(wait.wake_fd, select.POLLIN)
+        found = dict(poll.poll(None if left_ns >= _NEVER >> 1 else left_ns / 1e6 + 1))
+        for edge in full:
+            event = found.get(edge.release_read, 0)
+            if event:
+                edge.reclaim()
+            if event & select.POLLHUP:
+                edge.is_hung_up = True  # its reader is dead; only the runner's verdict ends the wait
+            edge.set_waiting(True)
+        if link.socket.fileno() in found:
+            link.pump()
+        if wait.wake_fd in found:
+            os.eventfd_read(wait.wake_fd)
+        if self._box:
+            self.read_box()
+
+    def _raise_if_deadlocked(self, wait: Wait, full: list[SendEdge], *, is_lossless: bool) -> None:
+        if not is_lossless:
+            return
+        if wait.cycle:
+            raise NodeError(
+                f"send_output({self.name!r}) can never end: full lossless queues form a cycle: {wait.cycle}"
+            )
+        node = self._link.config.node_id
+        for edge in full:
+            if edge.reader == node and self._receiver_threads <= {threading.get_ident()}:
+                raise NodeError(
+                    f"send_output({self.name!r}) can never end: it waits for room in input {edge.input!r} of this same "
+                    f"node, and no other thread receives: {node}/{self.name} -> {node}/{edge.input}"
+                )
+
+    # -- edges -----------------------------------------------------------------------------------------------
+
+    def read_box(self) -> None:
+        """Take up new edges and let go of ended ones.  Holds the lock."""
+        while self._box:
+            message, fds = self._box.popleft()
+            if isinstance(message, messages.AddOutputEdge):
+                self._add(message, fds)
+            else:
+                self._remove(message.edge)
+        self._lossless = [edge for edge in self._edges if edge.is_lossless]
+        self._default = [edge for edge in self._edges if not edge.is_stated]
+
+    def _add(self, message: messages.AddOutputEdge, fds: list[int]) -> None:
+        page = self._link.page
+        counters = (page.words, page.edge_word(message.slot))
+        edge = SendEdge(message.edge, (fds[0], fds[1], fds[2]), self._arena, counters, message.queue_size)
+        edge.is_lossless = message.is_lossless
+        edge.is_stated = message.is_stated
+        edge.reader = message.reader
+        edge.input = message.input
+        dead = next((other for other in self._edges if other.number == message.replaces), None)
+        if dead is not None:
+            edge.inherit(dead)
+            self._remove(dead.number)
+        self._edges.append(edge)
+
+    def _remove(self, number: int) -> None:
+        for edge in [edge for edge in self._edges if edge.number == number]:
+            self._edges.remove(edge)
+            edge.close()
+
+    def try_read_box(self) -> None:
+        """Take up changes now if no send is going on; a send takes them up itself."""
+        if self._box and self.lock.acquire(blocking=False):
+            try:
+                if not self._is_busy:
+                    self.read_box()
+            finally:
+                self.lock.release()
+
+    def close(self) -> None:
+        """Nothing more will be sent; readers still get what is queued."""
+        with self.lock:
+            self._is_closed = True
+            if self._box:
+                self.read_box()
+            for edge in self._edges:
+                edge.close_fds()
+            self._edges.clear()
+            self._lossless = []
+            self._default = []
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's pipes alone."""
+        self._is_closed = True
+        for edge in self._edges:
+            edge.close_fds()
+
+
+def _encode(metadata: dict[str, Any] | None) -> tuple[bytes, int]:
+    if metadata is None:
+        return b"", 0
+    encoded, is_correlated, is_flush = metadata_codec.encode(metadata)
+    return encoded, (CORRELATED if is_correlated else 0) | (FLUSH if is_flush else 0)

@@ -1,0 +1,376 @@
+"""What a node receives, and in which order.
+
+Strategy: one epoll set holds the queue pipes, the control socket, a timerfd and a wake-up eventfd, so one descriptor
+tells that something is there (`fileno` for select, asyncio, Qt).  Ready inputs are served in rounds, least recently
+served first, one message each, so a 1 kHz input cannot starve a 1 Hz one.  No thread of ours, no prefetch: a
+message leaves its queue when the user asks for it.
+
+Order (design.md, section 4): manual STOP and restarts overtake data; NODE_FAILED, INPUT_CLOSED and
+STOP/ALL_INPUTS_CLOSED come after the last message of the edge they speak of, in this order.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+from typing import Any, Final
+
+from dora.messages import node_runner as messages
+from dora.node import events
+from dora.node.inputs import Edge, Input, tick_event
+from dora.node.link import Link
+from dora.node.timers import AlarmClock, Timer, monotonic_ns
+from dora.transport.counters import NODE_CALLS, NODE_LAST_CALL_NS, NODE_NEXT_TICK_NS, NODE_RECEIVING
+
+_MAX_READY: Final = 64
+_NO_LIMIT: Final = 1 << 62
+
+
+class _End:
+    """The stream has ended."""
+
+
+END: Final = _End()
+Taken = events.Event | _End | None
+
+
+class Receiver:
+    """The receiving half of a node.  `lock` guards all of it; nothing waits while holding it."""
+
+    def __init__(self, link: Link) -> None:
+        self.lock: Final = threading.RLock()
+        self._link: Final = link
+        config = link.config
+        timer_ids = {timer.input for timer in config.timers}
+        self._inputs: Final = {
+            name: Input(name, config.node_id, link.clock) for name in config.inputs if name not in timer_ids
+        }
+        self._timers: Final = [Timer(timer.input, timer.period_ns) for timer in config.timers]
+        self._drains_timers = config.drains_timers
+        self._round: deque[Input | Timer] = deque()
+        self._pending: deque[events.Event] = deque()
+        self._told: set[tuple[str, str, int]] = set()
+        self._is_ended = False
+        self._allowed: dict[str, int] | None = None
+        self._served = 0
+        self._alarm: AlarmClock | None = None
+        self._by_fd: dict[int, Input] = {}
+        self._epoll = select.epoll()
+        self._epoll.register(link.wake_fd, select.EPOLLIN)
+        self.threads: set[int] = set()
+        self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
+
+    def map_edges(self) -> None:
+        """Map what was wired so far, so that the first message can be taken at once."""
+        with self.lock:
+            self._read_inbox()
+
+    def begin(self) -> None:
+        """The barrier is open: watch the control socket and start the timers."""
+        self._epoll.register(self._link.socket.fileno(), select.EPOLLIN)
+        if self._timers:
+            self._alarm = AlarmClock()
+            self._epoll.register(self._alarm.fd, select.EPOLLIN)
+            for timer in self._timers:
+                timer.start(self._link.start_ns)
+            self._set_alarm()
+        if self._link.inbox:
+            self._link.wake_receiver()
+
+    # -- taking ----------------------------------------------------------------------------------------------
+
+    def take(self) -> Taken:
+        """The next event without waiting; None: nothing there; END: the stream has ended.  Holds the lock."""
+        link = self._link
+        words = link.page.words
+        words[link.at + NODE_LAST_CALL_NS] = monotonic_ns()
+        words[link.at + NODE_CALLS] += 1
+        if link.has_news():
+            link.pump()
+        if link.inbox:
+            self._read_inbox()
+        event = self._next_event()
+        if (self._pending or self._is_ended) and words[link.at + NODE_RECEIVING]:
+            link.wake_receiver()  # another thread waits, and there is more
+        return event
+
+    def _next_event(self) -> Taken:
+        while True:
+            if self._pending:
+                return self._pending.popleft()
+            if self._is_ended or self._link.is_lost:
+                return END
+            if self._allowed is not None:
+                return self._take_allowed(self._allowed)
+            event = self._take_from_round()
+            if event is not None:
+                return event
+            if not self._pending:
+                self._look()
+                if not self._round and not self._pending:
+                    return END if self._link.is_lost else None
+
+    def _take_from_round(self) -> events.Event | None:
+        round_ = self._round
+        while round_:
+            source = round_.popleft()
+            event = self._take_input(source) if isinstance(source, Input) else self._take_tick(source)
+            if event is not None:
+                self._served += 1
+                source.served = self._served
+                return event
+            if self._pending:
+                break
+        return None
+
+    def _take_allowed(self, allowed: dict[str, int]) -> Taken:
+        """After STOP (MANUAL): what was queued at that moment, and no ticks."""
+        for source in sorted(self._inputs.values(), key=_served):
+            if allowed[source.id]:
+                allowed[source.id] -= 1
+                event = source.take()
+                if event is not None:
+                    self._served += 1
+                    source.served = self._served
+                    return event
+                allowed[source.id] = 0
+        self._is_ended = True
+        return END
+
+    def _take_input(self, source: Input) -> events.Event | None:
+        event = source.take()
+        if event is None:
+            self._end_edges(source)
+        elif not self._round and not self._timers and len(self._inputs) == 1:
+            self._round.append(source)  # the only input: no need to ask the kernel who is next
+        return event
+
+    def _take_tick(self, timer: Timer) -> events.Event | None:
+        count = timer.take(monotonic_ns())
+        if count is None:
+            return None
+        self._set_alarm()
+        return tick_event(
+            timer.input, count, self._link.clock.now_ns(), leaves_timestamp_out=self._leaves_timestamp_out
+        )
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        self.note(self._epoll.poll(0, _MAX_READY))
+
+    def note(self, ready: list[tuple[int, int]]) -> None:
+        """Take note of what epoll found.  Holds the lock."""
+        link = self._link
+        found: list[Input | Timer] = []
+        for fd, _ in ready:
+            ready_input = self._by_fd.get(fd)
+            if ready_input is not None:
+                found.append(ready_input)
+            elif self._alarm is not None and fd == self._alarm.fd:
+                now = monotonic_ns()
+                found += [timer for timer in self._timers if timer.due_ns <= now]
+            elif fd == link.wake_fd:
+                self._drain_wake()
+            else:
+                link.pump()
+        if link.inbox:
+            self._read_inbox()
+        if len(found) > 1:
+            found.sort(key=_served)
+        waiting = self._round
+        for source in found:
+            if source not in waiting:
+                waiting.append(source)
+
+    def _drain_wake(self) -> None:
+        try:
+            os.eventfd_read(self._link.wake_fd)
+        except BlockingIOError:
+            return
+
+    def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
+        """Wait until something is there.  Does not hold the lock; signal handlers run and may raise."""
+        return self._epoll.poll(timeout_s, _MAX_READY)
+
+    def count_receiving(self, change: int) -> None:
+        """Publish how many threads wait for an event.  Holds the lock."""
+        self._link.page.words[self._link.at + NODE_RECEIVING] += change
+
+    def _set_alarm(self) -> None:
+        due = min(timer.due_ns for timer in self._timers)
+        self._link.page.words[self._link.at + NODE_NEXT_TICK_NS] = due
+        if self._alarm is not None:
+            self._alarm.ring_at(due)
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when an event may be there."""
+        return self._epoll.fileno()
+
+    def is_empty(self) -> bool:
+        """Whether `take` would give nothing.  Holds the lock."""
+        link = self._link
+        if link.has_news():
+            link.pump()
+        if link.inbox:
+            self._read_inbox()
+        if self._pending:
+            return False
+        if self._is_ended:
+            return True
+        if self._allowed is not None:
+            return not any(self._allowed.get(source.id) and source.queued() for source in self._inputs.values())
+        now = monotonic_ns()
+        if any(timer.due_ns <= now for timer in self._timers):
+            return False
+        return not any(source.queued() or _ends_now(source) for source in self._inputs.values())
+
+    # -- what the runner said --------------------------------------------------------------------------------
+
+    def _read_inbox(self) -> None:
+        inbox = self._link.inbox
+        while inbox:
+            message, fds = inbox.popleft()
+            _HANDLERS[type(message)](self, message, fds)
+
+    def _on_add(self, message: messages.AddInputEdge, fds: list[int]) -> None:
+        source = self._inputs[message.input]
+        link = self._link
+        source.add(message, fds, link.page.words, link.page.edge_word(message.slot))
+        if source.is_closed:
+            source.is_closed = False
+        if len(source.edges) == 1:
+            self._watch(source)
+        else:
+            self._round.append(source)
+
+    def _on_verdict(self, message: messages.EdgeVerdict, fds: list[int]) -> None:
+        for source in self._inputs.values():
+            edge = source.edge(message.edge)
+            if edge is None:
+                continue
+            edge.verdict = message.verdict
+            edge.error = message.error
+            edge.run = message.run
+            if message.verdict == messages.RESTARTING and not self._is_stopping and self._tell_once(edge):
+                self._pending.append(events.node_restarted(edge.source))
+            if source not in self._round:
+                self._round.append(source)
+
+    def _tell_once(self, edge: Edge) -> bool:
+        told = (edge.source, edge.verdict, edge.run)
+        if told in self._told:
+            return False
+        self._told.add(told)
+        return True
+
+    def _on_stop(self, message: messages.Stop, fds: list[int]) -> None:
+        if self._is_stopping:
+            return
+        self._allowed = {source.id: source.queued() for source in self._inputs.values()}
+        self._pending.clear()
+        self._pending.append(events.stop("MANUAL"))
+        self._round.clear()
+
+    def _on_drained(self, message: messages.Drained, fds: list[int]) -> None:
+        self._drains_timers = True
+        self._end_if_all_closed()
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._allowed is not None or self._is_ended
+
+    # -- ends of edges ---------------------------------------------------------------------------------------
+
+    def _watch(self, source: Input) -> None:
+        fd = source.fd
+        if fd >= 0:
+            self._by_fd[fd] = source
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def _unwatch(self, edge: Edge) -> None:
+        fd = edge.link.queue_read
+        if self._by_fd.pop(fd, None) is not None:
+            self._epoll.unregister(fd)  # a pipe at EOF left in epoll would spin
+
+    def _end_edges(self, source: Input) -> None:
+        while source.edges:
+            edge = source.edges[0]
+            if edge.link.is_ended:
+                self._unwatch(edge)
+            if not source.is_drained():
+                return
+            self._unwatch(edge)
+            source.drop_edge()
+            self._after_edge(source, edge)
+
+    def _after_edge(self, source: Input, edge: Edge) -> None:
+        if source.edges:
+            self._watch(source)
+            self._round.append(source)
+            return
+        if edge.verdict == messages.RESTARTING or self._is_stopping or source.is_closed:
+            return
+        if edge.verdict == messages.FAILED and self._tell_once(edge):
+            self._pending.append(events.node_failed(edge.source, edge.error, self._inputs_from(edge, source)))
+        source.is_closed = True
+        self._pending.append(events.input_closed(source.id))
+        self._end_if_all_closed()
+
+    def _inputs_from(self, edge: Edge, first: Input) -> list[str]:
+        others = (s for s in self._inputs.values() if any(e.source == edge.source for e in s.edges))
+        return sorted({first.id, *(source.id for source in others)})
+
+    def _end_if_all_closed(self) -> None:
+        if not self._inputs or self._is_stopping or (self._timers and not self._drains_timers):
+            return
+        if all(source.is_closed for source in self._inputs.values()):
+            self._pending.append(events.stop("ALL_INPUTS_CLOSED"))
+            self._is_ended = True
+
+    # -- end -------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give everything back; arrays that the user holds stay valid."""
+        with self.lock:
+            self._is_ended = True
+            self._pending.clear()
+            self._epoll.close()
+            if self._alarm is not None:
+                self._alarm.close()
+            for source in self._inputs.values():
+                for edge in source.edges:
+                    edge.link.close()
+                source.edges.clear()
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's descriptors alone."""
+        self._epoll.close()
+        if self._alarm is not None:
+            self._alarm.close()
+        for source in self._inputs.values():
+            source.forget()
+
+
+def _served(source: Input | Timer) -> int:
+    return source.served
+
+
+def _ends_now(source: Input) -> bool:
+    return bool(source.edges and source.edges[0].verdict and not source.queued())
+
+
+def deadline_of(timeout_s: float | None) -> float:
+    """When a wait of that length is over, on time.monotonic()."""
+    return _NO_LIMIT if timeout_s is None else time.monotonic() + timeout_s
+
+
+_HANDLERS: Final[dict[type, Any]] = {
+    messages.AddInputEdge: Receiver._on_add,
+    messages.EdgeVerdict: Receiver._on_verdict,
+    messages.Stop: Receiver._on_stop,
+    messages.Drained: Receiver._on_drained,
+}

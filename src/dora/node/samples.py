@@ -1,0 +1,106 @@
+"""`send_output_raw`: the user writes into shared memory, nothing is copied (dora node-api, section 8)."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from dora.errors import NodeError
+from dora.node.outputs import Output
+from dora.node.sample_buffer import SampleBuffer, view_count
+
+_SENT = "Sample has already been sent"
+
+
+class _Lease:
+    """Owns a chunk until it is sent; every view keeps the lease, so the memory stays valid for it."""
+
+    __slots__ = ("_output", "is_sent", "offset")
+
+    def __init__(self, output: Output, offset: int) -> None:
+        self._output = output
+        self.offset = offset
+        self.is_sent = False
+
+    def __del__(self) -> None:
+        if not self.is_sent:
+            self._output.give_back(self.offset)
+
+
+class SampleHandler:
+    """One message to be filled in place; `with` sends it at the end of the block.
+
+    The memory belongs to the caller until `send`; afterwards it belongs to the readers, and no view of it may be
+    left.  A handler that is dropped unsent sends nothing.
+    """
+
+    def __init__(self, output: Output, size: int, metadata: dict[str, Any] | None) -> None:
+        self._output = output
+        self._size = size
+        self._metadata = metadata
+        offset, address = output.take_chunk(size)
+        self._lease = _Lease(output, offset)
+        self._buffer = SampleBuffer(address, size, self._lease)
+
+    def __del__(self) -> None:
+        buffer = getattr(self, "_buffer", None)
+        if buffer is not None:
+            buffer.invalidate()
+
+    def __len__(self) -> int:
+        """Size in bytes."""
+        return self._size
+
+    @property
+    def view_count(self) -> int:
+        """How many views (memoryviews, numpy arrays, ...) of the memory are alive."""
+        return 0 if self._lease.is_sent else view_count(self._buffer)
+
+    def as_buffer(self) -> SampleBuffer:
+        """The buffer exporter, the same object each time: for `np.asarray`, `memoryview`, `struct.pack_into`.
+
+        Raises:
+            RuntimeError: the sample has been sent.
+        """
+        if self._lease.is_sent:
+            raise NodeError("Cannot access buffer: the sample has already been sent")
+        return self._buffer
+
+    def as_memoryview(self) -> memoryview:
+        """A writable memoryview (format B); release it before `send`.
+
+        Raises:
+            RuntimeError: the sample has been sent.
+        """
+        return memoryview(self.as_buffer())
+
+    def send(self) -> None:
+        """Send the message.
+
+        Raises:
+            RuntimeError: it was sent before, or views are still open (release them and call again).
+        """
+        if self._lease.is_sent:
+            raise NodeError(_SENT)
+        views = view_count(self._buffer)
+        if views:
+            raise NodeError(
+                f"Cannot send: {views} buffer view(s) are still open. "
+                "Release all memoryview / numpy references before calling send()."
+            )
+        self._lease.is_sent = True
+        self._buffer.invalidate()
+        self._output.send_chunk(self._lease.offset, self._size, self._metadata)
+
+    def __enter__(self) -> SampleBuffer:
+        return self.as_buffer()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            return
+        try:
+            self.send()
+        except RuntimeError as failure:
+            raise NodeError(f"Failed to send: {failure}") from None

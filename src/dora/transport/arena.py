@@ -1,0 +1,111 @@
+"""The sender's side of one output's shared memory: chunks, and who still uses them.
+
+Strategy: chunks are powers of two of at least 4 KiB (so 64-byte aligned), handed out by the sender only, kept in plain
+dicts, last freed first used: a rotation through cold chunks costs twice the copy.  Free chunks beyond a budget
+are given back to the kernel with MADV_REMOVE and then go to the cold end.  A chunk is free when nobody
+refers to it: each edge counts as one while the record is queued or its reader holds the array.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import Final
+
+from dora.transport import libc
+
+_SMALLEST_CLASS: Final = 12
+_KEEP_FREE_BYTES: Final = 256 << 20
+
+
+class Arena:
+    """Chunks of one memfd.  Not thread-safe: the output's lock guards it.
+
+    Attributes:
+        address: where the arena is mapped in this process.
+    """
+
+    def __init__(self, fd: int, size_bytes: int) -> None:
+        """Map the memfd; takes `fd` over and closes it."""
+        try:
+            self.address: Final = libc.map_shared(fd, size_bytes, writable=True)
+        finally:
+            os.close(fd)
+        self._size_bytes = size_bytes
+        self._top = 0
+        self._free: dict[int, deque[int]] = {}
+        self._class_of: dict[int, int] = {}
+        self._references: dict[int, int] = {}
+        self._cold: set[int] = set()
+        self._free_bytes = 0
+        self._is_mapped = True
+
+    @staticmethod
+    def class_of(size: int) -> int:
+        """The chunk class (binary logarithm of its size) for that many bytes."""
+        return max(_SMALLEST_CLASS, (size - 1).bit_length())
+
+    def has_free(self, size: int) -> bool:
+        """Whether a freed chunk of that class waits to be used again."""
+        return bool(self._free.get(self.class_of(size)))
+
+    def allocate(self, size: int) -> int:
+        """Take a chunk for `size` bytes, held once by the caller; returns its offset.
+
+        Raises:
+            MemoryError: the arena is full.
+        """
+        chunk_class = max(_SMALLEST_CLASS, (size - 1).bit_length())
+        free = self._free.get(chunk_class)
+        if free:
+            offset = free.pop()
+            if offset in self._cold:
+                self._cold.discard(offset)
+            else:
+                self._free_bytes -= 1 << chunk_class
+        else:
+            offset = self._top
+            if offset + (1 << chunk_class) > self._size_bytes:
+                raise MemoryError(
+                    f"no room for a message of {size} bytes: {offset} of {self._size_bytes} bytes of this output are "
+                    "in use (a reader keeps too many arrays)"
+                )
+            self._top = offset + (1 << chunk_class)
+            self._class_of[offset] = chunk_class
+        self._references[offset] = 1
+        return offset
+
+    def hold(self, offset: int) -> None:
+        """One more user of that chunk."""
+        self._references[offset] += 1
+
+    def drop(self, offset: int) -> None:
+        """One user less; the last one frees the chunk."""
+        left = self._references[offset] - 1
+        if left:
+            self._references[offset] = left
+            return
+        del self._references[offset]
+        chunk_class = self._class_of[offset]
+        free = self._free.get(chunk_class)
+        if free is None:
+            free = self._free[chunk_class] = deque()
+        size = 1 << chunk_class
+        if free and self._free_bytes + size > _KEEP_FREE_BYTES:
+            libc.madvise(self.address + offset, size, libc.MADV_REMOVE)
+            self._cold.add(offset)
+            free.appendleft(offset)
+        else:
+            self._free_bytes += size
+            free.append(offset)
+
+    @property
+    def used_chunks(self) -> int:
+        """Chunks that somebody refers to."""
+        return len(self._references)
+
+    def close(self) -> None:
+        """Unmap.  Readers keep their own mapping."""
+        if self._is_mapped:
+            self._is_mapped = False
+            libc.unmap(self.address, self._size_bytes)

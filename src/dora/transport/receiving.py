@@ -1,0 +1,139 @@
+"""The reader's side of an edge: pop a record, look at the chunk, say when it is no longer used.
+
+Strategy: a reader takes exactly one record per event it returns.  Whoever holds a chunk's memory holds a
+`Hold`; its `__del__` writes the offset to the release pipe, never blocks, and when the pipe is full leaves
+the word on a list that the next call writes.  The mapping lives as long as any hold.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections import deque
+from typing import Final
+
+from dora.transport import libc
+from dora.transport.counters import EDGE_TAKEN, EDGE_WAITING
+from dora.transport.pipes import RECORD, RECORD_BYTES, TAKEN, WORD
+
+_TAKEN_WORD: Final = WORD.pack(TAKEN)
+
+Record = tuple[int, int, int, int, int, int, int, int, int, int]
+"""the fields of `pipes.RECORD`, in order"""
+
+
+class Mapping:
+    """One arena, read-only in this process; unmapped when the last user is gone."""
+
+    __slots__ = ("_size_bytes", "address")
+
+    def __init__(self, fd: int, size_bytes: int) -> None:
+        try:
+            self.address = libc.map_shared(fd, size_bytes, writable=False)
+        finally:
+            os.close(fd)
+        self._size_bytes = size_bytes
+
+    def __del__(self, unmap=libc.unmap) -> None:  # type: ignore[no-untyped-def]  # bound early: interpreter exit
+        address = getattr(self, "address", 0)
+        if address:
+            unmap(address, self._size_bytes)
+
+
+class ReceiveEdge:
+    """One edge, seen by its reader.  The node's receive lock guards it, except `release`.
+
+    Attributes:
+        is_ended: the pipe is at EOF: every sender is gone and the queue is drained.
+        held_bytes: bytes of arrays that the user still keeps.
+    """
+
+    def __init__(self, number: int, queue_read: int, release_write: int, mapping: Mapping) -> None:
+        """Take over both descriptors."""
+        self.number: Final = number
+        self.queue_read = queue_read
+        self.release_write = release_write
+        self.mapping: Final = mapping
+        self.is_ended = False
+        self.held_bytes = 0
+        self._words: memoryview | None = None
+        self._taken_at = 0
+        self._waiting_at = 0
+        self._pending: deque[bytes] = deque()
+        self._buffer = ctypes.create_string_buffer(RECORD_BYTES)
+        self._buffer_at = ctypes.addressof(self._buffer)
+
+    def count_into(self, words: memoryview, at: int) -> None:
+        """Count what is taken in the counters page, at the edge's first word."""
+        self._words = words
+        self._taken_at = at + EDGE_TAKEN
+        self._waiting_at = at + EDGE_WAITING
+
+    def pop(self) -> Record | None:
+        """The oldest record, or None: nothing queued, or `is_ended`."""
+        got = libc.read(self.queue_read, self._buffer_at, RECORD_BYTES)
+        if got != RECORD_BYTES:
+            if got == 0:
+                self.is_ended = True
+            return None
+        words = self._words
+        if words is not None:
+            words[self._taken_at] += 1
+            if words[self._waiting_at]:
+                self._write(_TAKEN_WORD)
+        if self._pending:
+            self.flush_pending()
+        return RECORD.unpack_from(self._buffer)
+
+    def release(self, offset: int) -> None:
+        """Tell the sender that this chunk is no longer used.  Any thread, also a finalizer."""
+        self._write(WORD.pack(offset))
+
+    def _write(self, word: bytes) -> None:
+        if not self.is_ended and libc.write(self.release_write, word, 8) != 8 and self.release_write >= 0:
+            self._pending.append(word)
+
+    def flush_pending(self) -> None:
+        """Try again what the full release pipe refused."""
+        while self._pending:
+            word = self._pending.popleft()
+            if libc.write(self.release_write, word, 8) != 8:
+                self._pending.appendleft(word)
+                return
+
+    def close(self) -> None:
+        """Stop reading.  What the user still holds stays valid, and is released when he lets go."""
+        if self.queue_read >= 0:
+            os.close(self.queue_read)
+            self.queue_read = -1
+
+    def abandon(self) -> None:
+        """In a forked child: this edge belongs to the parent; never touch it again."""
+        self.close()
+        if self.release_write >= 0:
+            os.close(self.release_write)
+            self.release_write = -1
+
+    def __del__(self, close=os.close) -> None:  # type: ignore[no-untyped-def]  # bound early: interpreter exit
+        for name in ("queue_read", "release_write"):
+            fd = getattr(self, name, -1)
+            if fd >= 0:
+                close(fd)
+                setattr(self, name, -1)
+
+
+class Hold:
+    """Keeps one chunk from being used again; owner of a received array's memory."""
+
+    __slots__ = ("_edge", "_offset", "_size")
+
+    def __init__(self, edge: ReceiveEdge, offset: int, size: int) -> None:
+        self._edge = edge
+        self._offset = offset
+        self._size = size
+        edge.held_bytes += size
+
+    def __del__(self) -> None:
+        edge = self._edge
+        edge.held_bytes -= self._size
+        edge.release(self._offset)

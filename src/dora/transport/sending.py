@@ -1,0 +1,183 @@
+"""The sender's side of an edge, and of all edges of one output.
+
+Strategy: the sender also holds the read end of each queue pipe, so when a queue is full it takes the oldest
+record back itself: drop-oldest is exact under any stall, and the chunk is free at once.  It counts how
+many records ago it wrote a correlated one; with FIONREAD it then knows, without popping, whether one is queued.  In
+that case, or on flush, it drains the pipe with one read and writes survivors and newcomer with one write, so that no
+reader sees them out of order.  Waiting for room is the node's business; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from typing import Final
+
+from dora.transport import libc
+from dora.transport.arena import Arena
+from dora.transport.counters import EDGE_BYTES_SENT, EDGE_DROPPED, EDGE_LAST_SEND_NS, EDGE_SENT, EDGE_WAITING
+from dora.transport.pipes import CORRELATED, FLUSH, RECORD, RECORD_BYTES, TAKEN
+
+_RELEASE_BATCH: Final = 4096
+_NEVER: Final = 1 << 62
+_count = ctypes.c_int()
+_count_at: Final = ctypes.addressof(_count)
+
+
+def queued_records(queue_read: int) -> int:
+    """Length of a queue, exactly (keeps the GIL, so the shared result word is safe)."""
+    libc.ioctl(queue_read, libc.FIONREAD, _count_at)
+    return _count.value // RECORD_BYTES
+
+
+class SendEdge:
+    """One edge, seen by its sender.  The output's lock guards it."""
+
+    def __init__(
+        self, number: int, fds: tuple[int, int, int], arena: Arena, counters: tuple[memoryview, int], queue_size: int
+    ) -> None:
+        """Take over `fds` (queue read, queue write, release read); `counters`: the page, the edge's place in it."""
+        self.number: Final = number
+        self.queue_read, self.queue_write, self.release_read = fds
+        self.queue_size: Final = queue_size
+        self.is_lossless = False
+        self.is_stated = False
+        self.reader = ""
+        self.input = ""
+        self.is_hung_up = False
+        self._arena: Final = arena
+        self._words, self._at = counters
+        self.held: set[int] = set()
+        self._since_correlated = _NEVER
+        self._queued = 0
+        self._scratch = ctypes.create_string_buffer(RECORD_BYTES * (queue_size + 1))
+        self._scratch_at = ctypes.addressof(self._scratch)
+
+    def has_room(self) -> bool:
+        """Whether one more record fits; asks the kernel only when the own count says full."""
+        if self._queued < self.queue_size:
+            return True
+        self._queued = queued_records(self.queue_read)
+        return self._queued < self.queue_size
+
+    def set_waiting(self, is_waiting: bool) -> None:
+        """Ask the reader for a word on the release pipe at each record it takes."""
+        self._words[self._at + EDGE_WAITING] = is_waiting
+
+    def push(self, record: bytes, offset: int, size: int, flags: int, now_ns: int) -> None:
+        """Queue a record that was made in the arena chunk `offset`.  Drops by the queue's rule when it is full."""
+        words = self._words
+        at = self._at
+        words[at + EDGE_SENT] += 1
+        words[at + EDGE_BYTES_SENT] += size
+        words[at + EDGE_LAST_SEND_NS] = now_ns
+        if flags & FLUSH or (self._queued >= self.queue_size and not self._make_room()):
+            self._rewrite(record, offset, flags)
+            return
+        if libc.write(self.queue_write, record, RECORD_BYTES) != RECORD_BYTES:
+            words[at + EDGE_DROPPED] += 1  # cannot happen while the pipe is sized for its queue
+            return
+        self._queued += 1
+        self._since_correlated = 0 if flags & CORRELATED else self._since_correlated + 1
+        self.held.add(offset)
+        self._arena.hold(offset)
+
+    def count_lost(self, size: int) -> None:
+        """A message that was given up before it was queued: sent and dropped."""
+        self._words[self._at + EDGE_SENT] += 1
+        self._words[self._at + EDGE_BYTES_SENT] += size
+        self._words[self._at + EDGE_DROPPED] += 1
+
+    def _make_room(self) -> bool:
+        """Pop the oldest records until one fits; False when correlated ones are queued (then rewrite)."""
+        self._queued = queued_records(self.queue_read)
+        if self._queued < self.queue_size:
+            return True
+        if self._since_correlated < self._queued:
+            return False
+        while self._queued >= self.queue_size:
+            if libc.read(self.queue_read, self._scratch_at, RECORD_BYTES) != RECORD_BYTES:
+                self._queued = 0
+                break
+            self._forget(RECORD.unpack_from(self._scratch)[1])
+            self._queued -= 1
+        return True
+
+    def _forget(self, offset: int) -> None:
+        self._words[self._at + EDGE_DROPPED] += 1
+        self.held.discard(offset)
+        self._arena.drop(offset)
+
+    def _take_back(self) -> list[bytes]:
+        """Everything that is queued, with one read."""
+        got = libc.read(self.queue_read, self._scratch_at, RECORD_BYTES * (self.queue_size + 1))
+        raw = self._scratch.raw[: max(got, 0)]
+        return [raw[start : start + RECORD_BYTES] for start in range(0, len(raw), RECORD_BYTES)]
+
+    def _rewrite(self, record: bytes, offset: int, flags: int) -> None:
+        """Correlated records outlive plain ones; a flush outlives everything plain (dora node-api, section 5)."""
+        queue = [(item, *_offset_and_flags(item)) for item in self._take_back()]
+        queue.append((record, offset, flags))
+        self.held.add(offset)
+        self._arena.hold(offset)
+        keep = [entry for entry in queue[:-1] if entry[2] & CORRELATED or not flags & FLUSH] + queue[-1:]
+        while len(keep) > self.queue_size:
+            plain = next((entry for entry in keep if not entry[2] & (CORRELATED | FLUSH)), keep[0])
+            keep.remove(plain)
+        kept = {id(entry) for entry in keep}
+        for entry in queue:
+            if id(entry) not in kept:
+                self._forget(entry[1])
+        self._write_all([entry[0] for entry in keep])
+        positions = [index for index, entry in enumerate(reversed(keep)) if entry[2] & CORRELATED]
+        self._since_correlated = positions[0] if positions else _NEVER
+
+    def _write_all(self, records: list[bytes]) -> None:
+        if records:
+            libc.write(self.queue_write, b"".join(records), RECORD_BYTES * len(records))
+        self._queued = len(records)
+
+    def reclaim(self) -> None:
+        """Take note of what the reader is done with."""
+        scratch = ctypes.create_string_buffer(_RELEASE_BATCH)
+        address = ctypes.addressof(scratch)
+        while (got := libc.read(self.release_read, address, _RELEASE_BATCH)) > 0:
+            for offset in struct.unpack_from(f"<{got // 8}Q", scratch):
+                if offset != TAKEN and offset in self.held:
+                    self.held.discard(offset)
+                    self._arena.drop(offset)
+            if got < _RELEASE_BATCH:
+                break
+
+    def inherit(self, dead: SendEdge) -> None:
+        """Take over what is still queued on the edge of a dead reader; free what that reader held."""
+        dead.reclaim()
+        records = dead._take_back()[-self.queue_size :]
+        queued = [_offset_and_flags(record) for record in records]
+        for offset, _ in queued:
+            if offset in dead.held:
+                dead.held.discard(offset)
+                self.held.add(offset)
+        self._write_all(records)
+        self._since_correlated = 0 if any(flags & CORRELATED for _, flags in queued) else _NEVER
+
+    def close(self) -> None:
+        """The reader is gone for good: take everything back."""
+        for offset in self.held:
+            self._arena.drop(offset)
+        self.held.clear()
+        self.set_waiting(False)
+        self.close_fds()
+
+    def close_fds(self) -> None:
+        """Close this process's ends; the reader then sees EOF behind what is queued."""
+        for fd in (self.queue_read, self.queue_write, self.release_read):
+            if fd >= 0:
+                os.close(fd)
+        self.queue_read = self.queue_write = self.release_read = -1
+
+
+def _offset_and_flags(record: bytes) -> tuple[int, int]:
+    fields = RECORD.unpack(record)
+    return fields[1], fields[8]
