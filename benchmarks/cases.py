@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
     def of(self, node: str) -> Any:
         """The figures of one node."""
         if node not in self.results:
-            raise Failed(f"{node} wrote nothing, exit code {self.run.code}: {self.run.output[-300:]!r}")
+            raise Failed(f"{node} wrote nothing, {self.run.ending()}")
         return self.results[node]
 
 
@@ -163,7 +163,7 @@ def hello_world(side: Side, is_quick: bool) -> Figures:
     """`dora run` of the guide's first example, from start to end."""
     run = run_dataflow(side, HELLO_WORLD / "dataflow.yml").run
     if run.code != 0:
-        raise Failed(f"exit code {run.code}: {run.output[-300:]!r}")
+        raise Failed(run.ending())
     return {"wall_s": run.wall_s, "received": run.output.count("Received message")}
 
 

@@ -36,6 +36,10 @@ class Run(NamedTuple):
     output: str
     left_over: int
 
+    def ending(self) -> str:
+        """Exit code and last line, for a message."""
+        return f"exit code {self.code}, last line {(self.output.strip().splitlines() or ['none'])[-1]!r}"
+
 
 def run_bounded(
     command: list[str],

@@ -101,7 +101,8 @@ def main() -> None:
     (chosen.output / "performance.json").write_text(json.dumps(report, indent=1) + "\n")
     text = page.page(report)
     (chosen.output / "performance.md").write_text(text)
-    plot.draw(report["values"], chosen.output / "performance.png")
+    if not chosen.only:
+        plot.draw(report["values"], chosen.output / "performance.png")
     print(text)
 
 
