@@ -1,0 +1,251 @@
+"""The runner's end of every node's link: one listener, one socket per connected node.
+
+Strategy: a connection is nobody until its first message is a `Hello` with the token of a node of this run and our
+version; everything else is turned away without harm.  Messages to a node are sent at once, or wait in order while its
+socket is full; a message keeps its descriptors until it is sent.  After each one the node's word in the counters page
+moves, so that the node looks at its socket at its next call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hmac
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, NamedTuple
+
+import msgspec
+
+from dora.errors import DoraError
+from dora.messages import node_runner as messages
+from dora.runner.reactor import Reactor
+from dora.runner.stimuli import LinkLost, NodeReady, NodeSaidHello, OutputsClosed, Stimulus
+from dora.runner.wiring import Parcel
+from dora.transport import control
+
+_ACCEPTS_AT_ONCE: Final = 64
+
+
+class Identity(NamedTuple):
+    """What the runner knows of a node that may connect."""
+
+    token: str
+    slot: int
+
+
+class _Link:
+    """One connection; `node` is empty before a good hello."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket: Final = connection
+        self.fd: Final = connection.fileno()
+        self.node = ""
+        self.pid = 0
+        self.outbox: deque[tuple[bytes, tuple[int, ...]]] = deque()
+
+
+class NodeServer:
+    """All links of a run.
+
+    Args:
+        tell: takes stimuli, in the order in which the nodes said them.
+        announce: moves the word of a node slot in the counters page.
+        warn: takes a line for the user.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        identities: Mapping[str, Identity],
+        reactor: Reactor,
+        *,
+        tell: Callable[[Stimulus], None],
+        announce: Callable[[int], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._listener = listener
+        self._identities = identities
+        self._reactor = reactor
+        self._tell = tell
+        self._announce = announce
+        self._warn = warn
+        self._links: dict[str, _Link] = {}
+        self._strangers: set[_Link] = set()
+        reactor.add_reader(listener.fileno(), self._accept)
+
+    def send(self, node: str, parcel: Parcel) -> None:
+        """Send a message to a node; nothing happens when its link is gone.  Closes what the parcel owns."""
+        link = self._links.get(node)
+        if link is None:
+            _close_all(parcel.owned)
+            return
+        self._send(link, parcel)
+        self._announce(self._identities[node].slot)
+
+    def drain(self, node: str) -> None:
+        """Take all that a node has said, before its exit is believed."""
+        self._accept()
+        for link in list(self._strangers):
+            self._read(link)
+        link_now = self._links.get(node)
+        while link_now is not None and self._links.get(node) is link_now and self._read(link_now):
+            pass
+
+    def pid_of(self, node: str) -> int:
+        """The process that holds the node's link, or 0."""
+        link = self._links.get(node)
+        return link.pid if link is not None else 0
+
+    def drop(self, node: str) -> None:
+        """Close the link of a node whose process has ended."""
+        link = self._links.pop(node, None)
+        if link is not None:
+            self._close(link)
+
+    def close(self) -> None:
+        """Close everything."""
+        self._reactor.remove_reader(self._listener.fileno())
+        self._listener.close()
+        for link in [*self._links.values(), *self._strangers]:
+            self._close(link)
+        self._links.clear()
+        self._strangers.clear()
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS_AT_ONCE):
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setblocking(False)
+            link = _Link(connection)
+            self._strangers.add(link)
+            self._reactor.add_reader(link.fd, partial(self._read, link))
+
+    def _read(self, link: _Link) -> bool:
+        """Take one message; False when there was none."""
+        try:
+            payload, fds = control.receive(link.socket)
+        except BlockingIOError:
+            return False
+        except (DoraError, OSError):
+            payload, fds = b"", []
+        _close_all(fds)
+        if not payload:
+            self._lose(link)
+            return False
+        try:
+            message = messages.decode_to_runner(payload)
+        except (msgspec.MsgspecError, ValueError):
+            self._warn(f"{link.node or 'somebody'} said something that is not understood on the control socket")
+            self._lose(link)
+            return False
+        self._take(link, message)
+        return True
+
+    def _take(self, link: _Link, message: messages.ToRunner) -> None:
+        if isinstance(message, messages.Hello):
+            self._greet(link, message)
+        elif not link.node:
+            self._lose(link)
+        elif isinstance(message, messages.Ready):
+            self._tell(NodeReady(link.node))
+        else:
+            self._tell(OutputsClosed(link.node))
+
+    def _greet(self, link: _Link, hello: messages.Hello) -> None:
+        identity = self._identities.get(hello.node_id)
+        refusal = ""
+        if link.node or identity is None or not hmac.compare_digest(identity.token, hello.token):
+            refusal = "this link is not known to the runner (was DORA_NODE_CONFIG changed?)"
+        elif hello.version != messages.VERSION:
+            refusal = (
+                f"the node speaks version {hello.version} of the link to its runner, the runner speaks "
+                f"{messages.VERSION}: install the same dora-rs for both"
+            )
+        elif hello.node_id in self._links:
+            refusal = self._refusal_of_second(hello)
+        if refusal:
+            self._refuse(link, refusal)
+            return
+        self._strangers.discard(link)
+        link.node = hello.node_id
+        link.pid = hello.pid
+        self._links[link.node] = link
+        self._tell(NodeSaidHello(link.node))
+
+    def _refusal_of_second(self, hello: messages.Hello) -> str:
+        """The same process may open its node again after it has closed it; another one may not."""
+        old = self._links[hello.node_id]
+        while self._links.get(hello.node_id) is old and self._read(old):
+            pass
+        if self._links.get(hello.node_id) is not old:
+            return ""
+        return f"node `{hello.node_id}` is already open in the process with PID {old.pid}"
+
+    def _refuse(self, link: _Link, reason: str) -> None:
+        with contextlib.suppress(OSError):
+            control.send(link.socket, messages.encode(messages.StartFailed(reason)))
+        self._lose(link)
+
+    def _lose(self, link: _Link) -> None:
+        """EOF, or nonsense: the link is of no use any more."""
+        is_current = bool(link.node) and self._links.get(link.node) is link
+        if is_current:
+            del self._links[link.node]
+        self._strangers.discard(link)
+        self._close(link)
+        if is_current:
+            self._tell(LinkLost(link.node))
+
+    def _close(self, link: _Link) -> None:
+        self._reactor.remove_reader(link.fd)
+        self._reactor.remove_writer(link.fd)
+        for _, fds in link.outbox:
+            _close_all(fds)
+        link.outbox.clear()
+        link.socket.close()
+
+    def _send(self, link: _Link, parcel: Parcel) -> None:
+        payload = messages.encode(parcel.message)
+        if not link.outbox and _try_send(link.socket, payload, parcel.owned + parcel.lent):
+            _close_all(parcel.owned)
+            return
+        kept = parcel.owned + tuple(os.dup(fd) for fd in parcel.lent)
+        link.outbox.append((payload, kept))
+        self._reactor.add_writer(link.fd, partial(self._flush, link))
+
+    def _flush(self, link: _Link) -> None:
+        while link.outbox:
+            payload, fds = link.outbox[0]
+            if not _try_send(link.socket, payload, fds):
+                return
+            _close_all(fds)
+            link.outbox.popleft()
+            self._announce(self._identities[link.node].slot)
+        self._reactor.remove_writer(link.fd)
+
+
+def _try_send(connection: socket.socket, payload: bytes, fds: tuple[int, ...]) -> bool:
+    """Whether the message is off our hands: sent, or its receiver is gone; False when the socket is full."""
+    try:
+        control.send(connection, payload, fds)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        return not _is_too_many_in_flight(error)
+    return True
+
+
+def _is_too_many_in_flight(error: OSError) -> bool:
+    """ETOOMANYREFS: this user has as many descriptors in flight as `ulimit -n` allows; nodes take theirs soon."""
+    return error.errno == errno.ETOOMANYREFS
+
+
+def _close_all(fds: tuple[int, ...] | list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
