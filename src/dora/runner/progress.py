@@ -18,7 +18,7 @@ STOPPING: Final = "stopping"
 NOT_STARTED: Final = "not started"
 IMPORTING: Final = "importing"
 
-LIVE_FIRST_S: Final = 0.3
+LIVE_FIRST_S: Final = 1.0
 LIVE_EVERY_S: Final = 0.25
 PLAIN_FIRST_S: Final[Mapping[str, float]] = {BUILDING: 5.0, STARTING: 5.0, STOPPING: 2.0}
 PLAIN_EVERY_S: Final = 10.0
