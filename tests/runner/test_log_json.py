@@ -7,6 +7,7 @@ import json
 import pytest
 
 from dora.runner.log_entry import LogEntry, plain_entries, rfc3339
+from dora.runner.log_formats import FORMATS, make_format
 from dora.runner.log_json import encode_file_lines, encode_log_message, encode_plain_file_lines, parse_structured
 
 NOON = "2026-01-31T12:00:00.123456Z"
@@ -62,6 +63,8 @@ def test_message_may_be_in_the_fields() -> None:
         ' {"level": "info", "timestamp": "2026-01-31T12:00:00Z", "message": "not the whole line"}',
         '{"level": "info", "timestamp": "2026-01-31T12:00:00Z", "message": "x"} and more',
         '{"level": ' + "[" * 100_000,
+        '{"level": "info", "timestamp": "2026-01-31T12:00:00Z", "message": "x", "fields": {"a": %s}}'
+        % ("[" * 40 + "]" * 40),
     ],
 )
 def test_any_other_line_is_raw(line: str) -> None:
@@ -72,6 +75,16 @@ def test_lone_surrogates_in_json_do_no_harm() -> None:
     line = json.dumps({"timestamp": NOON, "level": "info", "message": "\ud800"})
     entry = parse_structured(line, "n", "stdout")
     encode_file_lines([entry] if entry is not None else plain_entries(0, "n", "stdout", [line]))
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_far_times_do_no_harm(time: str) -> None:
+    entry = structured(timestamp=time)
+    assert entry is not None
+    assert encode_file_lines([entry])
+    assert encode_log_message(entry, None)
+    for name in FORMATS:
+        assert make_format(name, is_coloured=False, dataflow_id=None)([entry], False)
 
 
 def test_line_of_the_log_file_has_the_keys_of_dora_rs_in_their_order() -> None:

@@ -19,6 +19,8 @@ import msgspec
 from dora.runner.log_entry import LogEntry, rfc3339
 from dora.runner.log_levels import LEVELS, STDOUT
 
+MOST_LEVELS: Final = 32
+
 _LEVEL_OF_WORD: Final = {level: level for level in LEVELS} | {"warning": "warn", "critical": "error", "fatal": "error"}
 
 
@@ -79,12 +81,21 @@ def parse_structured(raw: str, node: str, stream: str) -> LogEntry | None:
     if message is None and fields is not None and isinstance(fields.get("message"), str):
         message = fields["message"]
         fields = {key: value for key, value in fields.items() if key != "message"} or None
-    if level is None or message is None:
+    if level is None or message is None or not _is_shallow(fields, MOST_LEVELS):
         return None
     ts_ns = round(line.timestamp.timestamp() * 1e6) * 1000
     return LogEntry(
         ts_ns, level, node, stream, message, line.target, fields, raw, line.module_path, line.file, line.line
     )
+
+
+def _is_shallow(value: object, levels: int) -> bool:
+    """Whether JSON is nested so little that encoding it again never meets the recursion limit."""
+    if isinstance(value, dict):
+        return levels > 0 and all(_is_shallow(inner, levels - 1) for inner in value.values())
+    if isinstance(value, list):
+        return levels > 0 and all(_is_shallow(inner, levels - 1) for inner in value)
+    return True
 
 
 def encode_log_message(entry: LogEntry, dataflow_id: str | None, *, is_system: bool = False) -> bytes:
