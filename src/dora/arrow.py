@@ -51,7 +51,8 @@ class Body(NamedTuple):
         length: elements.
         key: what the type description is cached under, or None: the body describes itself.
         type: the Arrow type.
-        write: called with the chunk's address.
+        write: called with the chunk's address, or None:
+        buffer: all of the body as one Arrow buffer, so that small ones are copied without a foreign call.
     """
 
     encoding: int
@@ -59,7 +60,8 @@ class Body(NamedTuple):
     length: int
     key: Any
     type: Any
-    write: Callable[[int], None]
+    write: Callable[[int], None] | None
+    buffer: Any = None
 
 
 def _padded(size: int) -> int:
@@ -102,8 +104,12 @@ def body_of(data: Any) -> Body:
         width = flat[1]
         length = len(data)
         size = length * width
-        source = data.buffers()[1].address + data.offset * width if size else 0
-        return Body(FLAT, size, length, kind, flat[0], _Copy(source, size, data))
+        if not size:
+            return Body(FLAT, 0, length, kind, flat[0], _nothing)
+        buffer = data.buffers()[1]
+        if buffer.size == size:
+            return Body(FLAT, size, length, kind, flat[0], None, buffer)
+        return Body(FLAT, size, length, kind, flat[0], _Copy(buffer.address + data.offset * width, size, data))
     if kind is bytes:
         return bytes_body(data, len(data), data)
     array = _as_array(data)
@@ -290,14 +296,8 @@ def decode_stream(body: Any) -> Any:
     return pa.ipc.open_stream(body).read_next_batch().column(0)
 
 
-def small_buffer(address: int, size: int) -> Any:
-    """A private, 64-byte aligned copy of a few bytes."""
-    buffer = pa.allocate_buffer(size)
-    if size:
-        libc.memmove_held(buffer.address, address, size)
-    return buffer
-
-
+small_buffer: Final = pa.py_buffer
+"""small_buffer(bytes): a buffer over bytes that are ours"""
 foreign_buffer: Final = pa.foreign_buffer
 """foreign_buffer(address, size, owner): a read-only buffer over memory that `owner` keeps"""
 

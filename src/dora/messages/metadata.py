@@ -13,9 +13,10 @@ from typing import Any, Final
 import msgspec
 
 _PLAIN: Final = frozenset({str, float, bool, type(None), bytes})
+_QUICK: Final = _PLAIN | {int}
+_SPECIAL: Final = frozenset({"request_id", "goal_id", "goal_status", "parameters", "flush", "_framing"})
 _INT64_MIN: Final = -(1 << 63)
 _INT64_MAX: Final = (1 << 63) - 1
-CORRELATION_KEYS: Final = ("request_id", "goal_id", "goal_status")
 _warned: set[str] = set()
 
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -33,8 +34,13 @@ def encode(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
     """
     if not isinstance(metadata, dict):
         raise TypeError(f"'{type(metadata).__name__}' object is not an instance of 'dict'")
-    if not metadata:
-        return b"", False, False
+    for key, value in metadata.items():
+        if type(value) not in _QUICK or type(key) is not str or key in _SPECIAL or key[:7] == "__dora_":
+            return _encode_carefully(metadata)
+    return (_pack(metadata) if metadata else b""), False, False
+
+
+def _encode_carefully(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
     plain = {}
     for key, value in metadata.items():
         if type(key) is not str:

@@ -4,21 +4,18 @@ A burst is a run of more than `queue_size` sends on one output with less than 0.
 and no voluntary context switch between return and next call.  Only a send in a burst waits for room, in
 all at most 500 ms plus 5 % of the output's age.  CPU time, not wall time: with four busy processes beside
 it a wall-clock rule took a preempted burst for a paced sender and lost messages.
+
+The clock is read once per send, at its begin; the send's own time counts to the gap unless it was long (`leave`).
 """
 
 from __future__ import annotations
 
-import ctypes
+import resource
 import threading
 import time
 from typing import Final
 
-from dora.transport import libc
-
-_RUSAGE_THREAD: Final = 1
-_LONGS: Final = 18
-_VOLUNTARY: Final = 16
-_GAP_US: Final = 500
+_GAP_S: Final = 0.0005
 _FIRST_BUDGET_NS: Final = 500_000_000
 _SHARE: Final = 20  # one twentieth: 5 %
 
@@ -27,9 +24,7 @@ class BurstRule:
     """Of one output.  The output's lock guards it."""
 
     def __init__(self) -> None:
-        self._usage = (ctypes.c_long * _LONGS)()
-        self._usage_at = ctypes.addressof(self._usage)
-        self._cpu_us = 0
+        self._cpu_s = 0.0
         self._switches = -1
         self._thread = 0
         self._run = 0
@@ -38,19 +33,21 @@ class BurstRule:
 
     def enter(self) -> None:
         """A send begins."""
-        usage = self._usage
-        libc.getrusage(_RUSAGE_THREAD, self._usage_at)
-        cpu_us = (usage[0] + usage[2]) * 1_000_000 + usage[1] + usage[3]
-        is_close = cpu_us - self._cpu_us < _GAP_US and usage[_VOLUNTARY] == self._switches
-        self._run = self._run + 1 if is_close and self._thread == threading.get_ident() else 1
+        usage = resource.getrusage(resource.RUSAGE_THREAD)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        switches = usage.ru_nvcsw
+        thread = threading.get_ident()
+        is_close = cpu_s - self._cpu_s < _GAP_S and switches == self._switches and thread == self._thread
+        self._run = self._run + 1 if is_close else 1
+        self._cpu_s = cpu_s
+        self._switches = switches
+        self._thread = thread
 
     def leave(self) -> None:
-        """A send returns."""
-        usage = self._usage
-        libc.getrusage(_RUSAGE_THREAD, self._usage_at)
-        self._cpu_us = (usage[0] + usage[2]) * 1_000_000 + usage[1] + usage[3]
-        self._switches = usage[_VOLUNTARY]
-        self._thread = threading.get_ident()
+        """A send returns that copied much or waited: its own time and waits are no gap."""
+        usage = resource.getrusage(resource.RUSAGE_THREAD)
+        self._cpu_s = usage.ru_utime + usage.ru_stime
+        self._switches = usage.ru_nvcsw
 
     def is_burst(self, queue_size: int) -> bool:
         """Whether the present send belongs to a burst for a queue of that size."""

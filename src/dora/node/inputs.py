@@ -7,7 +7,6 @@ overtakes a message.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from collections import deque
@@ -112,18 +111,18 @@ class Input:
     def _event(self, edge: Edge, record: Record) -> events.Event:
         _, offset, size, length, sent_ns, reference, metadata_bytes, type_bytes, flags, _ = record
         link = edge.link
-        address = link.mapping.address + offset
-        tail = (size + 7) & ~7
+        view = link.mapping.view
+        tail = offset + ((size + 7) & ~7)
         metadata = {}
         if metadata_bytes:
-            metadata = metadata_codec.decode(ctypes.string_at(address + tail, metadata_bytes))
+            metadata = metadata_codec.decode(view[tail : tail + metadata_bytes].tobytes())
+        tail += metadata_bytes
+        encoded_type = view[tail : tail + type_bytes].tobytes() if type_bytes else b""
         if size <= _COPY_UP_TO:
-            body = arrow.small_buffer(address, size)
-            encoded_type = ctypes.string_at(address + tail + metadata_bytes, type_bytes) if type_bytes else b""
+            body = arrow.small_buffer(view[offset : offset + size].tobytes())
             link.release(offset)
         else:
-            body = arrow.foreign_buffer(address, size, Hold(link, offset, size))
-            encoded_type = ctypes.string_at(address + tail + metadata_bytes, type_bytes) if type_bytes else b""
+            body = arrow.foreign_buffer(link.mapping.address + offset, size, Hold(link, offset, size))
             if link.held_bytes > _WARN_HELD_BYTES and not edge.has_warned:
                 self._warn_held(edge)
         encoding = flags & ENCODING_MASK
@@ -144,9 +143,9 @@ class Input:
         if reference == _TEXT_REFERENCE:
             decoder = arrow.text_decoder()
         else:
-            address = edge.link.mapping.address + reference
-            length = int.from_bytes(ctypes.string_at(address, 4), "little")
-            decoder = arrow.decoder_of(ctypes.string_at(address + 4, length))
+            view = edge.link.mapping.view
+            length = int.from_bytes(view[reference : reference + 4], "little")
+            decoder = arrow.decoder_of(view[reference + 4 : reference + 4 + length].tobytes())
         edge.decoders[reference] = decoder
         return decoder
 

@@ -88,16 +88,9 @@ class Output:
         reference, inline = (0, b"") if body.key is None else self._type_reference(body)
         tail = (size + 7) & ~7
         offset = self._allocate(tail + len(encoded) + len(inline))
-        address = self._arena.address + offset
-        try:
-            body.write(address)
-        except BaseException:
-            self._arena.drop(offset)
-            raise
-        if encoded:
-            libc.memmove_held(address + tail, encoded, len(encoded))
-        if inline:
-            libc.memmove_held(address + tail + len(encoded), inline, len(inline))
+        self._fill(offset, body)
+        if encoded or inline:
+            self._append(offset + tail, encoded + inline)
         head = (offset, size, body.length, reference, len(encoded), len(inline))
         self._publish(head, flags | body.encoding)
 
@@ -109,15 +102,13 @@ class Output:
             return
         body = arrow.bytes_body(0, size, None)
         reference, inline = self._type_reference(body)
-        address = self._arena.address + offset
         extra = encoded + inline
         if tail + len(extra) > 1 << Arena.class_of(tail + _TYPE_PAGE):
             moved = self._allocate(tail + len(extra))
-            libc.copy(self._arena.address + moved, address, size)
+            libc.copy(self._arena.address + moved, self._arena.address + offset, size)
             self._arena.drop(offset)
-            offset, address = moved, self._arena.address + moved
-        if extra:
-            libc.memmove_held(address + tail, extra, len(extra))
+            offset = moved
+        self._append(offset + tail, extra)
         self._publish((offset, size, size, reference, len(encoded), len(inline)), flags | arrow.FLAT)
 
     def _publish(self, head: tuple[int, int, int, int, int, int], flags: int) -> None:
@@ -131,7 +122,23 @@ class Output:
         for edge in self._edges:
             edge.push(record, offset, size, flags, now_ns)
         self._arena.drop(offset)
-        self._after()
+        if size >= libc.RELEASE_GIL_FROM:
+            self._after()
+
+    def _fill(self, offset: int, body: arrow.Body) -> None:
+        try:
+            if body.write is not None:
+                body.write(self._arena.address + offset)
+            elif body.size < libc.RELEASE_GIL_FROM:
+                self._arena.signed_view[offset : offset + body.size] = body.buffer
+            else:
+                libc.copy(self._arena.address + offset, body.buffer.address, body.size)
+        except BaseException:
+            self._arena.drop(offset)
+            raise
+
+    def _append(self, offset: int, extra: bytes) -> None:
+        self._arena.view[offset : offset + len(extra)] = extra
 
     def _before(self, size: int, flags: int) -> bool:
         """Hear what the runner said, then wait for room where the rules say so; False: there is nothing to publish."""
@@ -147,11 +154,11 @@ class Output:
             if self._burst.is_burst(self._default[0].queue_size):
                 self._wait_in_burst()
         if self._lossless and not flags & FLUSH and not self._wait_lossless(size):
-            self._after()
             return False
         return bool(self._edges)
 
     def _after(self) -> None:
+        """The send's own time was long: it is no gap between two sends."""
         if self._default:
             self._burst.leave()
 
@@ -245,6 +252,7 @@ class Output:
         finally:
             for edge in waited_for:
                 edge.set_waiting(False)
+            self._after()
             link.waits.discard(wait)
             link.count_blocked(-1 if is_lossless else 0)
             os.close(wait.wake_fd)

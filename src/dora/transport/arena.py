@@ -23,6 +23,7 @@ class Arena:
 
     Attributes:
         address: where the arena is mapped in this process.
+        view: the same as unsigned bytes, `signed_view` as signed ones.
     """
 
     def __init__(self, fd: int, size_bytes: int) -> None:
@@ -31,6 +32,8 @@ class Arena:
             self.address: Final = libc.map_shared(fd, size_bytes, writable=True)
         finally:
             os.close(fd)
+        self.view: Final = libc.view_of(self.address, size_bytes)
+        self.signed_view: Final = self.view.cast("b")  # the format of pyarrow buffers
         self._size_bytes = size_bytes
         self._top = 0
         self._free: dict[int, deque[int]] = {}

@@ -77,14 +77,11 @@ class CountersPage:
     """
 
     def __init__(self, fd: int, *, keep_fd: bool) -> None:
-        import ctypes
-
         self._address = libc.map_shared(fd, SIZE_BYTES, writable=True)
         self.fd = fd if keep_fd else -1
         if not keep_fd:
             os.close(fd)
-        raw = (ctypes.c_char * SIZE_BYTES).from_address(self._address)
-        self.words = memoryview(raw).cast("B").cast("Q")
+        self.words = libc.view_of(self._address, SIZE_BYTES).cast("Q")
 
     @classmethod
     def create(cls) -> CountersPage:

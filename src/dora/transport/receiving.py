@@ -25,13 +25,14 @@ Record = tuple[int, int, int, int, int, int, int, int, int, int]
 class Mapping:
     """One arena, read-only in this process; unmapped when the last user is gone."""
 
-    __slots__ = ("_size_bytes", "address")
+    __slots__ = ("_size_bytes", "address", "view")
 
     def __init__(self, fd: int, size_bytes: int) -> None:
         try:
             self.address = libc.map_shared(fd, size_bytes, writable=False)
         finally:
             os.close(fd)
+        self.view = libc.view_of(self.address, size_bytes)
         self._size_bytes = size_bytes
 
     def __del__(self, unmap=libc.unmap) -> None:  # type: ignore[no-untyped-def]  # bound early: interpreter exit
@@ -71,10 +72,16 @@ class ReceiveEdge:
 
     def pop(self) -> Record | None:
         """The oldest record, or None: nothing queued, or `is_ended`."""
-        got = libc.read(self.queue_read, self._buffer_at, RECORD_BYTES)
-        if got != RECORD_BYTES:
-            if got == 0:
-                self.is_ended = True
+        if libc.thread_count():
+            got = libc.read(self.queue_read, self._buffer_at, RECORD_BYTES)
+            record = self._buffer.raw if got > 0 else b"" if got == 0 else None
+        else:
+            try:
+                record = os.read(self.queue_read, RECORD_BYTES)
+            except BlockingIOError:
+                record = None
+        if not record:
+            self.is_ended = record is not None
             return None
         words = self._words
         if words is not None:
@@ -83,14 +90,16 @@ class ReceiveEdge:
                 self._write(_TAKEN_WORD)
         if self._pending:
             self.flush_pending()
-        return RECORD.unpack_from(self._buffer)
+        return RECORD.unpack(record)
 
     def release(self, offset: int) -> None:
         """Tell the sender that this chunk is no longer used.  Any thread, also a finalizer."""
         self._write(WORD.pack(offset))
 
     def _write(self, word: bytes) -> None:
-        if not self.is_ended and libc.write(self.release_write, word, 8) != 8 and self.release_write >= 0:
+        if self.is_ended or self.release_write < 0:
+            return
+        if libc.write(self.release_write, word, 8) != 8:
             self._pending.append(word)
 
     def flush_pending(self) -> None:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
 from typing import Final
 
 from dora.transport import libc
 from dora.transport.arena import Arena
 from dora.transport.counters import EDGE_BYTES_SENT, EDGE_DROPPED, EDGE_LAST_SEND_NS, EDGE_SENT, EDGE_WAITING
-from dora.transport.pipes import CORRELATED, FLUSH, RECORD, RECORD_BYTES, TAKEN
+from dora.transport.pipes import CORRELATED, FLUSH, RECORD, RECORD_BYTES, WORD
 
 _RELEASE_BATCH: Final = 4096
 _NEVER: Final = 1 << 62
@@ -75,9 +74,10 @@ class SendEdge:
         if flags & FLUSH or (self._queued >= self.queue_size and not self._make_room()):
             self._rewrite(record, offset, flags)
             return
-        if libc.write(self.queue_write, record, RECORD_BYTES) != RECORD_BYTES:
-            words[at + EDGE_DROPPED] += 1  # cannot happen while the pipe is sized for its queue
-            return
+        if libc.thread_count():
+            libc.write(self.queue_write, record, RECORD_BYTES)
+        else:
+            os.write(self.queue_write, record)  # never refused: the pipe is sized for its queue
         self._queued += 1
         self._since_correlated = 0 if flags & CORRELATED else self._since_correlated + 1
         self.held.add(offset)
@@ -140,14 +140,13 @@ class SendEdge:
 
     def reclaim(self) -> None:
         """Take note of what the reader is done with."""
-        scratch = ctypes.create_string_buffer(_RELEASE_BATCH)
-        address = ctypes.addressof(scratch)
-        while (got := libc.read(self.release_read, address, _RELEASE_BATCH)) > 0:
-            for offset in struct.unpack_from(f"<{got // 8}Q", scratch):
-                if offset != TAKEN and offset in self.held:
-                    self.held.discard(offset)
+        held = self.held
+        while held and (words := libc.read_some(self.release_read)):
+            for (offset,) in WORD.iter_unpack(words):
+                if offset in held:  # `TAKEN` is not
+                    held.discard(offset)
                     self._arena.drop(offset)
-            if got < _RELEASE_BATCH:
+            if len(words) < _RELEASE_BATCH:
                 break
 
     def inherit(self, dead: SendEdge) -> None:
