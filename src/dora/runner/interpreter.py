@@ -1,0 +1,220 @@
+"""Which program runs a node, and in which environment (dora dataflow-yaml, sections 4 to 6).
+
+Strategy: a `.py` node runs with the first of: its managed environment (`--uv`), the environment that its `env` states
+as VIRTUAL_ENV, the active VIRTUAL_ENV if our dora can be imported there, the interpreter that runs dora, PATH.
+Symbolic links are kept as they are: a virtual environment is found by the name of its `python`.  uv is never asked.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dora import env as variables
+from dora.dataflow.descriptor import Node
+from dora.dataflow.environment import is_reserved
+from dora.dataflow.programs import SHELL, find_program, is_url
+from dora.errors import DescriptorError
+
+SHELL_ALLOWED: Final = "DORA_ALLOW_SHELL_NODES"
+DOWNLOADS: Final = "build"
+
+_OUR_FILE: Final = Path("dora", "runner", "minder.py")
+"""Tells our package from dora-rs 1.1 and older, whose package is named `dora` too."""
+
+_KEPT_LOADER_PATHS: Final = frozenset({"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
+_LEAKS: Final = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_PYTHON")
+_LEAKS_OF_UV: Final = ("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT")
+_PYTHON_NAMES: Final = frozenset({"python", "python3"})
+_IMPORT_PATIENCE_S: Final = 10
+
+
+class Interpreter(NamedTuple):
+    """A Python to run nodes with.
+
+    Attributes:
+        path: its executable, links kept.
+        note: why it is not the one a user might expect, or "".
+    """
+
+    path: str
+    note: str = ""
+
+
+def command_for(
+    node: Node, working_dir: Path, *, managed_env: Path | None, environ: Mapping[str, str]
+) -> tuple[tuple[str, ...], str]:
+    """The command line of a node, and the same as a user would type it.
+
+    Raises:
+        DescriptorError: there is no such file or program, or shell nodes are not allowed.
+    """
+    if node.path == SHELL:
+        argv, note = _shell_command(node, environ), ""
+    elif is_python_file(node):
+        interpreter = interpreter_for(node, working_dir, managed_env=managed_env, environ=environ)
+        argv = (interpreter.path, "-u", _file_of(node, working_dir, managed_env, environ), *node.args)
+        note = interpreter.note
+    else:
+        argv, note = (_file_of(node, working_dir, managed_env, environ), *node.args), ""
+    return argv, shlex.join(argv) + note
+
+
+def environment_for(node: Node, *, config: str, managed_env: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a node's process: inherited, then its own `env`, then what dora sets.
+
+    Args:
+        config: the value of DORA_NODE_CONFIG.
+        environ: what is inherited.
+    """
+    result = base_environment(node, managed_env=managed_env, environ=environ)
+    result[variables.NODE_CONFIG] = config
+    result["PYTHONUNBUFFERED"] = "1"
+    return result
+
+
+def base_environment(node: Node, *, managed_env: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """What a node and its `build` share: what is inherited and may leak, the node's `env`, its managed environment."""
+    result = {key: value for key, value in environ.items() if key in _KEPT_LOADER_PATHS or not is_reserved(key)}
+    if managed_env is not None:
+        for leak in (*_LEAKS, *_LEAKS_OF_UV):
+            result.pop(leak, None)
+    result |= {key: value for key, value in node.env.items() if is_settable(key, value)}
+    if managed_env is not None:
+        result["VIRTUAL_ENV"] = str(managed_env)
+        result["PATH"] = os.pathsep.join(filter(None, (str(managed_env / "bin"), result.get("PATH", os.defpath))))
+        result["PYTHONNOUSERSITE"] = "1"
+    return result
+
+
+def is_settable(key: str, value: str) -> bool:
+    """A node may set this variable, and the kernel takes it."""
+    return (
+        bool(key)
+        and not is_reserved(key)
+        and "=" not in key
+        and "\0" not in key + value
+        and key == "".join(key.split())
+    )
+
+
+def is_python_file(node: Node) -> bool:
+    """The node is run by a Python interpreter."""
+    return node.path.endswith(".py")
+
+
+def download_path(node: Node, working_dir: Path) -> Path:
+    """Where the file of a node whose `path` is a URL is kept."""
+    name = node.path.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or "download"
+    folder = working_dir / DOWNLOADS
+    return (folder / node.path_sha256.lower() if node.path_sha256 else folder) / name
+
+
+def interpreter_for(
+    node: Node, working_dir: Path, *, managed_env: Path | None, environ: Mapping[str, str]
+) -> Interpreter:
+    """The Python of a node.
+
+    Raises:
+        DescriptorError: its environment has no interpreter.
+    """
+    if managed_env is not None:
+        return Interpreter(_python_of(managed_env, node, "its managed environment", "run: dora build --uv"))
+    stated = node.env.get("VIRTUAL_ENV")
+    if stated:
+        return Interpreter(_python_of(working_dir / stated, node, "VIRTUAL_ENV of its `env`", "create it first"))
+    active, note = environ.get("VIRTUAL_ENV"), ""
+    if active:
+        python = os.path.join(active, "bin", "python")
+        if has_our_dora(active, environ.get("PYTHONPATH", "")):
+            return Interpreter(python)
+        note = f"  (not {python}: no dora of ours is installed there)"
+    if sys.executable:
+        return Interpreter(sys.executable, note)
+    found = shutil.which("python", path=environ.get("PATH")) or shutil.which("python3", path=environ.get("PATH"))
+    if found is None:
+        raise _problem(node, "there is no Python to run it with", "install python3, or put it on PATH")
+    return Interpreter(found, note)
+
+
+@lru_cache(maxsize=16)
+def has_our_dora(environment: str, python_path: str = "") -> bool:
+    """Whether the Python of a virtual environment imports our dora (not dora-rs 1.1 or older, not nothing)."""
+    root = Path(environment)
+    python = root / "bin" / "python"
+    if not os.access(python, os.X_OK):
+        return False
+    if os.path.exists(sys.prefix) and os.path.samefile(root, sys.prefix):
+        return True
+    if any((folder / _OUR_FILE).exists() for folder in root.glob("lib/python3*/site-packages")):
+        return True
+    return _imports_our_dora(str(python), python_path)
+
+
+def _imports_our_dora(python: str, python_path: str) -> bool:
+    """Ask the interpreter itself (30 ms): it may see dora through a .pth file, the system's packages or PYTHONPATH."""
+    import subprocess  # rarely needed, and 8 ms to import
+
+    question = "import importlib.util as u; s = u.find_spec('dora'); print(s.origin if s else '')"
+    env = {**os.environ, "PYTHONPATH": python_path}
+    try:
+        answer = subprocess.run(
+            [python, "-c", question], env=env, capture_output=True, timeout=_IMPORT_PATIENCE_S, check=False, cwd="/"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    origin = os.fsdecode(answer.stdout).strip()
+    return bool(origin) and (Path(origin).parent.parent / _OUR_FILE).exists()
+
+
+def _file_of(node: Node, working_dir: Path, managed_env: Path | None, environ: Mapping[str, str]) -> str:
+    """The absolute file that `path` names."""
+    if is_url(node.path):
+        file = download_path(node, working_dir)
+        if not file.exists():
+            raise _problem(node, f"{node.path} has not been downloaded", "run: dora build")
+        return str(file)
+    search = base_environment(node, managed_env=managed_env, environ=environ)
+    if managed_env is None and not is_python_file(node):
+        own = os.path.dirname(sys.executable)  # a program installed beside dora, though its environment is not active
+        search["PATH"] = os.pathsep.join(filter(None, (search.get("PATH", os.defpath), own)))
+    found = find_program(node.path, working_dir, search)
+    if found is None:
+        raise _problem(node, f"no file or program '{node.path}' in {working_dir} or on PATH", "")
+    if found.is_dir():
+        raise _problem(node, f"expected a script or program, found the directory '{node.path}'", "")
+    if is_python_file(node):
+        return str(found)
+    if not os.access(found, os.X_OK):
+        raise _problem(node, f"'{node.path}' is not executable", f"run: chmod +x {shlex.quote(str(found))}")
+    is_ambient_python = node.path in _PYTHON_NAMES and found.parent != working_dir
+    if is_ambient_python and not has_our_dora(str(found.parent.parent), environ.get("PYTHONPATH", "")):
+        return interpreter_for(node, working_dir, managed_env=managed_env, environ=environ).path
+    return str(found)
+
+
+def _shell_command(node: Node, environ: Mapping[str, str]) -> tuple[str, ...]:
+    if environ.get(SHELL_ALLOWED) != "true":
+        hint = f"use --allow-shell-nodes, or set {SHELL_ALLOWED}=true, if you trust this dataflow"
+        raise _problem(node, "`path: shell` is not allowed", hint)
+    if not node.args:
+        raise _problem(node, "`path: shell` needs the command line as `args`", "")
+    return ("/bin/sh", "-c", *node.args)
+
+
+def _python_of(environment: Path, node: Node, what: str, hint: str) -> str:
+    python = environment / "bin" / "python"
+    if not os.access(python, os.X_OK):
+        raise _problem(node, f"{what} has no interpreter {python}", hint)
+    return str(python)
+
+
+def _problem(node: Node, text: str, hint: str) -> DescriptorError:
+    where = f"line {node.line}: " if node.line else ""
+    return DescriptorError([f"{where}node '{node.id}': {text}" + (f"; {hint}" if hint else "")])
