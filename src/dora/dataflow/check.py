@@ -6,20 +6,23 @@ Strategy: one function per rule, all of them run over all drafts, each reports a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from dora.dataflow.descriptor import LogsSource, OutputSource, TimerSource
+from dora.dataflow.descriptor import BACKPRESSURE, DROP_OLDEST, LogsSource, OutputSource, TimerSource
 from dora.dataflow.fields import Stated
 from dora.dataflow.nodes import STANDARD, TIMER, UNKNOWN, InputDraft, NodeDraft
 from dora.dataflow.programs import DYNAMIC, SHELL, is_url, split_args
 from dora.dataflow.report import Report, shown
 from dora.dataflow.schema import PATTERNS, SOURCE_REVISION_KEYS
 
+ById = Mapping[str, Sequence[NodeDraft]]
+"""Drafts by node id; more than one where an id is used twice."""
+
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 _NOT_ON_TIMER: Final = (
-    "inputs", "args", "build", "restart_policy", "max_restarts", "restart_delay", "max_restart_delay",
+    "inputs", "args", "build", "path_sha256", "restart_policy", "max_restarts", "restart_delay", "max_restart_delay",
     "restart_window", "health_check_timeout", "startup_timeout", "finish_grace_secs", "cpu_affinity",
     "send_stdout_as", "send_logs_as",
 )  # fmt: skip
@@ -41,7 +44,9 @@ def check_nodes(drafts: list[NodeDraft], report: Report) -> None:
 
 def check_wiring(drafts: list[NodeDraft], report: Report) -> None:
     """Every input has a source that exists."""
-    by_id = {draft.id: draft for draft in drafts}
+    by_id: dict[str, list[NodeDraft]] = {}
+    for draft in drafts:
+        by_id.setdefault(draft.id, []).append(draft)
     for draft in drafts:
         for entry in draft.inputs.values():
             subject = f"{draft.subject}: input {shown(entry.id)}"
@@ -75,22 +80,20 @@ def _check_unique(drafts: list[NodeDraft], report: Report) -> None:
             )
 
 
-def _check_output(
-    entry: InputDraft, source: OutputSource, subject: str, by_id: dict[str, NodeDraft], report: Report
-) -> None:
-    sender = by_id.get(source.node)
-    if sender is None:
+def _check_output(entry: InputDraft, source: OutputSource, subject: str, by_id: ById, report: Report) -> None:
+    senders = by_id.get(source.node)
+    if senders is None:
         text = f"{subject}: there is no node {shown(source.node)}"
         report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
-    elif sender.kind != UNKNOWN and source.output not in sender.outputs:
-        text = f"{subject}: {sender.subject} has no output {shown(source.output)}"
-        hint = report.suggest(source.output, sender.outputs) or "add it to the node's `outputs`"
+    elif all(sender.kind != UNKNOWN and source.output not in sender.outputs for sender in senders):
+        text = f"{subject}: {senders[0].subject} has no output {shown(source.output)}"
+        hint = report.suggest(source.output, senders[0].outputs) or "add it to the node's `outputs`"
         report.error(entry.source_at, text, hint)
+    elif source.output in (senders[0].fields.get("send_stdout_as"), senders[0].fields.get("send_logs_as")):
+        _never_wait(entry, f"{subject}: 'backpressure' has no effect here: a node does not wait to print", report)
 
 
-def _check_logs(
-    entry: InputDraft, source: LogsSource, subject: str, by_id: dict[str, NodeDraft], report: Report
-) -> None:
+def _check_logs(entry: InputDraft, source: LogsSource, subject: str, by_id: ById, report: Report) -> None:
     if source.node is not None and source.node not in by_id:
         text = f"{subject}: there is no node {shown(source.node)}"
         report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
@@ -104,9 +107,18 @@ def _check_inputs(draft: NodeDraft, report: Report) -> None:
         if "input_timeout" in entry.fields.stated:
             text = f"{subject}: 'input_timeout' has no effect here: timers and logs never close"
             report.warn(entry.fields.key_at("input_timeout"), text)
-        if isinstance(entry.source, TimerSource) and entry.fields.get("queue_policy") == "backpressure":
-            text = f"{subject}: 'backpressure' has no effect on a timer: missed ticks are skipped"
-            report.warn(entry.fields.key_at("queue_policy"), text)
+        reason = (
+            "missed ticks are skipped" if isinstance(entry.source, TimerSource) else "a node does not wait to print"
+        )
+        _never_wait(entry, f"{subject}: 'backpressure' has no effect here: {reason}", report)
+
+
+def _never_wait(entry: InputDraft, text: str, report: Report) -> None:
+    """The sender of this input cannot be made to wait: read `backpressure` as the default, and say so."""
+    stated = entry.fields.stated.get("queue_policy")
+    if stated is not None and stated.value == BACKPRESSURE:
+        report.warn(stated.key_at, text)
+        entry.fields.stated["queue_policy"] = stated._replace(value=DROP_OLDEST)
 
 
 def _check_args(draft: NodeDraft, report: Report) -> None:

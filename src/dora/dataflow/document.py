@@ -25,6 +25,8 @@ MAX_DEPTH: Final = 64
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE: Final = "<<"
+TAG_PREFIX: Final = "tag:yaml.org,2002:"
+_SCALAR_TAGS: Final = frozenset({"str", "int", "float", "bool", "null"})
 
 
 class YamlScalar(NamedTuple):
@@ -97,7 +99,7 @@ def parse_document(text: str, report: Report) -> YamlValue | None:
         raise _syntax_error(error, text, report) from None
     except yaml.reader.ReaderError as error:
         raise report.fatal(_place_of_offset(text, error), _unreadable(error)) from None
-    except (ValueError, UnicodeError) as error:
+    except (ValueError, OverflowError) as error:
         # an escape such as "\\UFFFFFFFF" that names no character
         raise report.fatal(START, f"not valid YAML: {error}") from None
     return builder.root
@@ -148,6 +150,8 @@ class _Builder:
 
     def scalar(self, event: Any) -> None:
         tag = event.tag if event.tag not in (None, "!") else None
+        if tag is not None and tag.removeprefix(TAG_PREFIX) not in _SCALAR_TAGS:
+            self._report.error(_place(event), f"tag {shown(tag)} is not known here", "remove it")
         is_plain = event.implicit[0] or (event.style in (None, "") and event.tag is None)
         self._place(YamlScalar(_place(event), event.value, bool(is_plain), tag), event.anchor, 1)
 
@@ -174,7 +178,7 @@ class _Builder:
         self._place(value, None, weight, at=_place(event))
 
     def _open(self, value: YamlMap | YamlList, event: Any) -> None:
-        if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+        if event.tag not in (None, "!", TAG_PREFIX + "map", TAG_PREFIX + "seq"):
             self._report.error(_place(event), f"tag {shown(event.tag)} is not known here", "remove it")
         if len(self._stack) >= MAX_DEPTH:
             raise self._report.fatal(_place(event), f"nested more than {MAX_DEPTH} levels deep")
@@ -275,6 +279,7 @@ def _syntax_hint(problem: str) -> str:
 _SYNTAX_HINTS: Final = {
     "mapping values are not allowed": "check the indentation, or quote the text if it contains ': '",
     "could not find expected ':'": "is a ':' missing after the key?",
+    "did not find expected ',' or": "quote texts that contain brackets, braces or commas",
     "did not find expected key": "check the indentation of this line and the one before",
     "did not find expected '-' indicator": "check the indentation of this line and the one before",
     "cannot start any token": "quote the text",

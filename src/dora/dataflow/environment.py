@@ -14,7 +14,8 @@ from typing import Final
 from dora.dataflow.document import YamlMap, YamlScalar, YamlValue
 from dora.dataflow.fields import read_text, unexpected
 from dora.dataflow.report import Report, shown
-from dora.dataflow.scalars import Plain, is_unknown_tag, meaning
+from dora.dataflow.scalars import Plain, meaning
+from dora.errors import DescriptorError
 
 RESERVED: Final = frozenset(
     {
@@ -52,7 +53,7 @@ def read_env(value: YamlValue, subject: str, environ: Mapping[str, str], report:
         where = f"{subject}env {shown(key)}"
         if not key or _BAD_KEY.search(key):
             report.warn(key_at, f"{where} is ignored: not a name for an environment variable")
-        elif key in RESERVED or key.startswith(RESERVED_PREFIX):
+        elif is_reserved(key):
             report.warn(key_at, f"{where} is ignored: dora sets or forbids this variable", "remove it")
         else:
             plain = _read_value(entry, where, environ, report)
@@ -70,15 +71,29 @@ def as_text(value: Plain) -> str:
     return "" if value is None else str(value)
 
 
-def parse_overrides(settings: Iterable[str]) -> dict[str, str] | str:
-    """`K=V` texts of `--env` as a mapping (the last one wins), or what is wrong."""
+def parse_overrides(settings: Iterable[str]) -> dict[str, str]:
+    """`K=V` texts of `--env` as a mapping, values as they are; the last one wins.
+
+    Raises:
+        DescriptorError: when one has no `=`, no name, or the name of a variable that dora sets or forbids.
+    """
     found: dict[str, str] = {}
+    problems = []
     for setting in settings:
         key, separator, value = setting.partition("=")
         if not separator or not key or _BAD_KEY.search(key):
-            return f"--env: expected KEY=VALUE, found {shown(setting)}"
+            problems.append(f"--env: expected KEY=VALUE, found {shown(setting)}")
+        elif is_reserved(key):
+            problems.append(f"--env: {shown(key)} cannot be set: dora sets or forbids this variable")
         found[key] = value
+    if problems:
+        raise DescriptorError(problems)
     return found
+
+
+def is_reserved(name: str) -> bool:
+    """The variable is for dora to set, or would change which code a node loads."""
+    return name in RESERVED or name.startswith(RESERVED_PREFIX)
 
 
 def expand(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -106,7 +121,7 @@ def _read_value(value: YamlValue, subject: str, environ: Mapping[str, str], repo
     host = _host_variable(value)
     if host is not None:
         value = YamlScalar(host.place, "${" + host.text + "}", is_plain=False)
-    if not isinstance(value, YamlScalar) or is_unknown_tag(value) or meaning(value) is None:
+    if not isinstance(value, YamlScalar) or meaning(value) is None:
         unexpected(value, subject, _EXPECTED, report, "write '' for an empty text")
         return None
     if read_text(value, subject, report) is None:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from dora.dataflow.document import YamlList, YamlMap, YamlScalar, YamlValue
 from dora.dataflow.report import Place, Report, shown
-from dora.dataflow.scalars import described, is_null, is_unknown_tag, meaning
+from dora.dataflow.scalars import described, is_null, meaning
 from dora.ids import data_id_fault
 
 Read = Callable[[YamlValue, str, Report], Any]
@@ -43,12 +43,15 @@ class Field:
 
     Attributes:
         default: what is written in the documentation; None where absence means "not set".
+        example: what to write; also in the hint where a required key is missing.
     """
 
     name: str
     type: ValueType
     doc: str
     default: Any = None
+    is_required: bool = False
+    example: str = ""
 
 
 class Stated(NamedTuple):
@@ -91,9 +94,14 @@ def table(*fields: Field) -> Table:
 
 
 def read_fields(value: YamlMap, fields: Table, subject: str, report: Report) -> Fields:
-    """Read a mapping by its table; unknown keys are warned about, with a suggestion."""
+    """Read a mapping by its table; unknown keys are warned about, with a suggestion.
+
+    Args:
+        subject: what messages call the mapping, empty for the root.
+    """
     found = Fields(value.place)
     prefix = f"{subject}: " if subject else ""
+    _check_required(value, fields, prefix, report)
     for key, (key_at, entry) in value.entries.items():
         known = fields.get(key)
         if known is None:
@@ -105,6 +113,15 @@ def read_fields(value: YamlMap, fields: Table, subject: str, report: Report) -> 
     return found
 
 
+def _check_required(value: YamlMap, fields: Table, prefix: str, report: Report) -> None:
+    for name, entry in fields.items():
+        given = value.entries.get(name)
+        if entry.is_required and (given is None or is_null(given.value)):
+            at = value.place if given is None else given.place
+            hint = f"add `{name}: {entry.example}`" if entry.example else ""
+            report.error(at, f"{prefix}expected {entry.type.expected} as '{name}', found none", hint)
+
+
 def unexpected(value: YamlValue, subject: str, expected: str, report: Report, hint: str = "") -> None:
     """Report that `value` is not what was expected."""
     report.error(value.place, f"{subject}: expected {expected}, found {described(value)}", hint)
@@ -112,7 +129,7 @@ def unexpected(value: YamlValue, subject: str, expected: str, report: Report, hi
 
 def read_text(value: YamlValue, subject: str, report: Report) -> str | None:
     """Any scalar as the text that the file shows (dora-rs: numbers are stringified)."""
-    if not isinstance(value, YamlScalar) or is_unknown_tag(value) or is_null(value):
+    if not isinstance(value, YamlScalar) or is_null(value):
         unexpected(value, subject, "a text", report)
         return None
     if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value.text):
@@ -209,7 +226,7 @@ def map_of(item: ValueType, what: str) -> ValueType:
             return None
         found: dict[str, Stated] = {}
         for key, (key_at, entry) in value.entries.items():
-            read_item = item.read(entry, f"{subject}: '{key}'", report)
+            read_item = item.read(entry, f"{subject}: {shown(key)}", report)
             if read_item is not None:
                 found[key] = Stated(read_item, key_at, entry.place)
         return found

@@ -30,26 +30,27 @@ def modernise_root(root: YamlMap, report: Report) -> None:
     _rename(root, _RENAMED, report)
 
 
-def modernise_node(node: YamlMap, report: Report) -> None:
+def modernise_node(node: YamlMap, subject: str, report: Report) -> None:
     """Rewrite the keys of one node in place."""
-    _rename(node, _RENAMED, report)
+    _rename(node, _RENAMED, report, f"{subject}: ")
     custom = node.entries.get("custom")
     if custom is None or not isinstance(custom.value, YamlMap):
         return
     hint = "move its keys up to the node, and write `path:` for `source:`"
-    report.warn(custom.place, "key 'custom' of older versions is read as part of the node", hint)
+    text = f"{subject}: key 'custom' of older versions is read as part of the node"
+    report.warn(custom.place, text, hint)
     del node.entries["custom"]
     _split_run(custom.value)
     for key, entry in custom.value.entries.items():
         node.entries.setdefault(_CUSTOM_RENAMED.get(key, key), entry)
 
 
-def _rename(mapping: YamlMap, names: dict[str, str], report: Report) -> None:
+def _rename(mapping: YamlMap, names: dict[str, str], report: Report, prefix: str = "") -> None:
     for old, new in names.items():
         if old not in mapping.entries:
             continue
         entry = mapping.entries.pop(old)
-        report.warn(entry.place, f"key '{old}' of older versions is read as '{new}'", f"write '{new}'")
+        report.warn(entry.place, f"{prefix}key '{old}' of older versions is read as '{new}'", f"write '{new}'")
         mapping.entries.setdefault(new, entry)
 
 

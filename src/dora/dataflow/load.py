@@ -53,6 +53,8 @@ def load_dataflow(
     modernise_root(root, report)
     fields = read_fields(root, ROOT_FIELDS, "", report)
     root_env = read_env(fields.get("env"), "", environ, report) if "env" in fields.stated else {}
+    if "deploy" in fields.stated:
+        report.warn(fields.key_at("deploy"), "'deploy' has no effect here", "write it on the nodes that need it")
     drafts = _read_nodes(root, environ, report)
     check_nodes(drafts, report)
     check_wiring(drafts, report)
@@ -73,7 +75,6 @@ def _root_mapping(value: YamlValue | None, report: Report) -> YamlMap:
 def _read_nodes(root: YamlMap, environ: Mapping[str, str], report: Report) -> list[NodeDraft]:
     entry = root.entries.get("nodes")
     if entry is None or is_null(entry.value):
-        report.error(root.place if entry is None else entry.place, "expected a list 'nodes', found none")
         return []
     if not isinstance(entry.value, YamlList):
         unexpected(entry.value, "'nodes'", "a list of nodes", report, "start each node with `- id: <name>`")

@@ -7,11 +7,10 @@ that need the whole file (`check.py`); when those have passed, `finish_node` mak
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dora.dataflow.descriptor import (
-    BACKPRESSURE,
     DEFAULT_QUEUE_SIZE,
     DROP_OLDEST,
     Deploy,
@@ -82,11 +81,11 @@ def read_node(value: YamlValue, index: int, environ: Mapping[str, str], report: 
     if not isinstance(value, YamlMap):
         unexpected(value, f"nodes[{index}]", "a mapping with id and path", report)
         return None
-    modernise_node(value, report)
     subject = _subject(value, index)
+    modernise_node(value, subject, report)
     fields = read_fields(value, NODE_FIELDS, subject, report)
     draft = NodeDraft(fields.get("id", ""), value.place, subject, _kind(value, fields, subject, report), fields)
-    _check_id(draft, value, report)
+    _check_id(draft, report)
     if draft.kind == UNKNOWN:
         return draft
     if "env" in fields.stated:
@@ -147,19 +146,16 @@ def finish_deploy(fields: Fields | None) -> Deploy | None:
 
 def _subject(value: YamlMap, index: int) -> str:
     entry = value.entries.get("id")
-    if entry is not None and isinstance(entry.value, YamlScalar) and entry.value.text:
+    if entry is not None and isinstance(entry.value, YamlScalar) and not is_null(entry.value):
         return f"node {shown(entry.value.text)}"
     return f"nodes[{index}]"
 
 
-def _check_id(draft: NodeDraft, value: YamlMap, report: Report) -> None:
-    entry = value.entries.get("id")
-    if entry is None or is_null(entry.value):
-        report.error(value.place, f"{draft.subject}: expected an 'id', found none", "add `id: <name>`")
-        return
+def _check_id(draft: NodeDraft, report: Report) -> None:
     fault = node_id_fault(draft.id) if "id" in draft.fields.stated else None
     if fault is not None:
-        report.error(entry.value.place, f"{draft.subject}: {shown(draft.id)} cannot be a node id: {fault}")
+        at = draft.fields.value_at("id")
+        report.error(at, f"{draft.subject}: {shown(draft.id)} cannot be a node id: {fault}")
 
 
 def _kind(value: YamlMap, fields: Fields, subject: str, report: Report) -> str:
@@ -223,8 +219,6 @@ def _read_inputs(draft: NodeDraft, report: Report) -> dict[str, InputDraft]:
 def _read_input(key: str, key_at: Place, value: YamlValue, subject: str, report: Report) -> InputDraft:
     if isinstance(value, YamlMap):
         fields = read_fields(value, INPUT_FIELDS, subject, report)
-        if "source" not in value.entries or is_null(value.entries["source"].value):
-            report.error(value.place, f"{subject}: expected a 'source', found none", "add `source: <node>/<output>`")
     else:
         fields = Fields(value.place)
         if isinstance(value, YamlScalar) and not is_null(value):
@@ -242,19 +236,13 @@ def _read_input(key: str, key_at: Place, value: YamlValue, subject: str, report:
 def _finish_input(draft: InputDraft) -> Input:
     assert draft.source is not None
     get = draft.fields.get
-    finished = Input(
+    return Input(
         id=draft.id,
         source=draft.source,
         queue_size=max(1, get("queue_size", DEFAULT_QUEUE_SIZE)),
         queue_policy=get("queue_policy", DROP_OLDEST),
         is_stated="queue_size" in draft.fields.stated or "queue_policy" in draft.fields.stated,
         input_timeout_s=get("input_timeout"),
-    )
-    is_timer_input = isinstance(draft.source, TimerSource)
-    return (
-        replace(finished, queue_policy=DROP_OLDEST)
-        if is_timer_input and get("queue_policy") == BACKPRESSURE
-        else finished
     )
 
 

@@ -45,18 +45,20 @@ def split_args(text: str) -> tuple[str, ...] | str:
 
 
 def find_program(path: str, working_dir: Path, environ: Mapping[str, str]) -> Path | None:
-    """The absolute file that `path` names: in the working directory, else on PATH; links are kept.
+    """The absolute file (or directory) that `path` names: in the working directory, else on PATH; links are kept.
 
     PATH is searched with the active virtual environment's `bin` first.
     """
-    local = working_dir / path
-    if os.path.exists(local):
-        return Path(os.path.abspath(local))
+    local = Path(os.path.abspath(working_dir / path))
+    if local.is_file():
+        return local
     search = environ.get("PATH", os.defpath)
     if environ.get("VIRTUAL_ENV"):
         search = os.path.join(environ["VIRTUAL_ENV"], "bin") + os.pathsep + search
     found = shutil.which(path, path=search) if "/" not in path else None
-    return None if found is None else Path(os.path.abspath(found))
+    if found is not None:
+        return Path(os.path.abspath(found))
+    return local if local.exists() else None
 
 
 def check_sources(dataflow: Dataflow, environ: Mapping[str, str] | None = None) -> list[str]:

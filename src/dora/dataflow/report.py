@@ -64,7 +64,8 @@ class Report:
         self._suggestions += 1
         if self._suggestions > _MAX_SUGGESTIONS:
             return ""
-        known = sorted(set(candidates))[:_MAX_CANDIDATES]
+        fit = {known for known in candidates if known.isprintable() and 0 < len(known) <= _MAX_WORD}
+        known = sorted(fit)[:_MAX_CANDIDATES]
         close = difflib.get_close_matches(word, known, n=1) if len(word) <= _MAX_WORD else []
         if close:
             return f"did you mean '{close[0]}'?"

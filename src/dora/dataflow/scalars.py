@@ -9,24 +9,22 @@ from __future__ import annotations
 import re
 from typing import Final, Union
 
-from dora.dataflow.document import YamlList, YamlMap, YamlScalar, YamlValue
+from dora.dataflow.document import TAG_PREFIX, YamlList, YamlMap, YamlScalar, YamlValue
 from dora.dataflow.report import shown
 
 Plain = Union[None, bool, int, float, str]
 
-_TAG: Final = "tag:yaml.org,2002:"
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUTHS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT: Final = re.compile(r"[-+]?[0-9]{1,400}")
 _BASED: Final = re.compile(r"([-+]?)0(?:x([0-9a-fA-F]{1,400})|o([0-7]{1,400})|b([01]{1,400}))")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _SPECIAL: Final = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
-_KNOWN_TAGS: Final = frozenset({"str", "int", "float", "bool", "null"})
 
 
 def meaning(scalar: YamlScalar) -> Plain:
     """The value of a scalar."""
-    if scalar.tag == _TAG + "str" or (not scalar.is_plain and scalar.tag is None):
+    if scalar.tag == TAG_PREFIX + "str" or (not scalar.is_plain and scalar.tag is None):
         return scalar.text
     text = scalar.text
     if text in _NULLS:
@@ -35,11 +33,6 @@ def meaning(scalar: YamlScalar) -> Plain:
         return _TRUTHS[text]
     number = _number(text)
     return text if number is None else number
-
-
-def is_unknown_tag(scalar: YamlScalar) -> bool:
-    """It carries a tag such as `!secret` that means nothing here."""
-    return scalar.tag is not None and scalar.tag.removeprefix(_TAG) not in _KNOWN_TAGS
 
 
 def is_null(value: YamlValue) -> bool:

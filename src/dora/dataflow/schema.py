@@ -59,12 +59,12 @@ DEBUG_FIELDS: Final = table(
 )
 
 TYPE_RULE_FIELDS: Final = table(
-    Field("from", TEXT, "Type of the output."),
-    Field("to", TEXT, "Type of the input that may read it."),
+    Field("from", TEXT, "Type of the output.", is_required=True),
+    Field("to", TEXT, "Type of the input that may read it.", is_required=True),
 )
 
 ROOT_FIELDS: Final = table(
-    Field("nodes", as_is("a list of nodes", {"type": "array"}), "The nodes of the dataflow."),
+    Field("nodes", as_is("a list of nodes", {"type": "array"}), "The nodes of the dataflow.", is_required=True),
     Field("env", _ENV, "Environment of every node; a node's own `env` wins."),
     Field("health_check_interval", seconds(may_be_zero=False), "Seconds between two sweeps of the supervision.", 5.0),
     Field("exit_when_nodes_finish", TRUTH, "A node is done when its data inputs are closed, timers or not.", False),
@@ -75,11 +75,17 @@ ROOT_FIELDS: Final = table(
         "Types that may feed other types, beside the built-in rules.",
     ),
     Field("debug", group(DEBUG_FIELDS, "a mapping with enable_debug_inspection"), "Debugging switches."),
-    Field("deploy", _DEPLOY, "Where nodes run that do not say it themselves."),
+    Field("deploy", _DEPLOY, "Accepted, without effect: nodes say where they run."),
 )
 
 INPUT_FIELDS: Final = table(
-    Field("source", TEXT, "`node/output`, `dora/timer/<unit>/<value>` or `dora/logs[/<level>[/<node>]]`."),
+    Field(
+        "source",
+        TEXT,
+        "`node/output`, `dora/timer/<unit>/<value>` or `dora/logs[/<level>[/<node>]]`.",
+        is_required=True,
+        example="<node>/<output>",
+    ),
     Field(
         "queue_size", whole_number(0, 2**31), "Messages kept while the node is busy; 0 counts as 1.", DEFAULT_QUEUE_SIZE
     ),
@@ -93,7 +99,13 @@ INPUT_FIELDS: Final = table(
 )
 
 _EVERY_KIND: Final = (
-    Field("id", TEXT, "Name of the node, unique in the file: letters, digits, `_`, `.`, `-`."),
+    Field(
+        "id",
+        TEXT,
+        "Name of the node, unique in the file: letters, digits, `_`, `.`, `-`.",
+        is_required=True,
+        example="<name>",
+    ),
     Field("name", TEXT, "Name for people."),
     Field("description", TEXT, "What the node is for."),
     Field("env", _ENV, "Environment of the node, on top of the dataflow's `env`."),

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from dora.dataflow.descriptor import TimerSource
+from dora.dataflow.report import shown
 
 PREFIX: Final = "dora/timer"
 UNITS: Final = {"secs": 10**9, "millis": 10**6, "micros": 10**3, "nanos": 1}
@@ -29,7 +30,7 @@ def parse_timer(text: str) -> TimerSource | str:
         return f"a timer is dora/timer/<unit>/<value>; {EXAMPLES}"
     unit, value = parts
     if unit not in ALL_UNITS:
-        return f"a timer has one of the units {', '.join(ALL_UNITS)}, found '{unit[:40]}'; {EXAMPLES}"
+        return f"a timer has one of the units {', '.join(ALL_UNITS)}, found {shown(unit)}; {EXAMPLES}"
     period_ns = _period_of_rate(value) if unit == "hz" else _period_of_count(value, UNITS[unit])
     if isinstance(period_ns, str):
         return period_ns
@@ -48,12 +49,12 @@ def canonical(period_ns: int) -> str:
 
 def _period_of_count(value: str, factor: int) -> int | str:
     if not _WHOLE.fullmatch(value):
-        return f"expected a whole number after the unit, found '{value[:40]}'; use a finer unit for fractions"
+        return f"expected a whole number after the unit, found {shown(value)}; use a finer unit for fractions"
     return int(value) * factor
 
 
 def _period_of_rate(value: str) -> int | str:
     rate = float(value) if _DECIMAL.fullmatch(value) else 0.0
     if not 0 < rate < float("inf"):
-        return f"expected a number above 0 after hz, found '{value[:40]}'"
+        return f"expected a number above 0 after hz, found {shown(value)}"
     return round(min(1e9 / rate, 2.0**63)) if rate <= 1e9 else 0

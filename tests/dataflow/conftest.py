@@ -1,0 +1,53 @@
+"""What the tests of the model share: YAML text in, dataflow or problems out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dora.dataflow.descriptor import Dataflow
+from dora.dataflow.load import load_dataflow
+from dora.errors import DescriptorError
+
+Load = Callable[..., Dataflow]
+Problems = Callable[..., list[str]]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Writes the text to a file and loads it; the environment is empty unless given."""
+
+    def load_text(text: str, **options: Any) -> Dataflow:
+        file = tmp_path / "dataflow.yml"
+        file.write_bytes(text.encode())
+        return load_dataflow(file, **{"env": {}, **options})
+
+    return load_text
+
+
+@pytest.fixture
+def problems(load: Load, tmp_path: Path) -> Problems:
+    """What is wrong with the text, as `line:column: text` lines; empty if nothing is."""
+
+    def problems_of(text: str, **options: Any) -> list[str]:
+        try:
+            load(text, **options)
+        except DescriptorError as error:
+            return [line.removeprefix(f"{tmp_path / 'dataflow.yml'}:") for line in error.problems]
+        return []
+
+    return problems_of
+
+
+@pytest.fixture
+def warnings(load: Load, tmp_path: Path) -> Problems:
+    """The warnings of a text that can be loaded, as `line:column: text` lines."""
+
+    def warnings_of(text: str, **options: Any) -> list[str]:
+        found = load(text, **options).warnings
+        return [line.removeprefix(f"{tmp_path / 'dataflow.yml'}:") for line in found]
+
+    return warnings_of
