@@ -1,0 +1,102 @@
+"""`dora validate`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dora.cli.main import run_command
+
+Capture = pytest.CaptureFixture[str]
+
+GOOD = "nodes:\n- id: a\n  path: a.py\n  outputs: [o, unread]\n- id: b\n  path: a.py\n  inputs: {i: a/o}\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory: a good dataflow, its script, and a bad dataflow."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.py").touch()
+    Path("good.yml").write_text(GOOD)
+    Path("bad.yml").write_text(GOOD.replace("a/o", "a/x").replace("id: b", "id: b b"))
+    Path("odd.yml").write_text(GOOD.replace("  path: a.py\n  inputs", "  path: b.py\n  input: 5\n  inputs"))
+    return tmp_path
+
+
+def test_good_file_is_said_to_be_good(capsys: Capture) -> None:
+    assert run_command(["validate", "good.yml"]) == 0
+    expected = "Validating good.yml...\nInput/output wiring OK.\nDescriptor config OK.\n2 nodes, 1 input, 0 warnings\n"
+    assert capsys.readouterr() == (f"{expected}Outputs that no node reads: a/unread\n", "")
+
+
+def test_all_problems_are_shown_and_the_exit_code_is_1(capsys: Capture) -> None:
+    assert run_command(["validate", "bad.yml"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "Validating bad.yml...\n"
+    assert [line.partition(": node")[0] for line in err.splitlines()[::3]] == [
+        "error: bad.yml:5:7",
+        "error: bad.yml:7:15",
+    ]
+
+
+def test_unknown_key_and_missing_script_are_warnings(capsys: Capture) -> None:
+    assert run_command(["validate", "odd.yml"]) == 0
+    out, err = capsys.readouterr()
+    assert "2 nodes, 1 input, 2 warnings" in out
+    assert "warning: odd.yml:7:3: node 'b': unknown key 'input' is ignored; did you mean 'inputs'?" in err
+    assert "warning: odd.yml:6:9: node 'b': no file 'b.py' in" in err
+
+
+def test_warnings_are_errors_when_strict(capsys: Capture) -> None:
+    assert run_command(["validate", "--strict", "odd.yml"]) == 1
+    assert "error: odd.yml:7:3: node 'b': unknown key 'input'" in capsys.readouterr().err
+
+
+def test_missing_script_is_an_error_when_strict(capsys: Capture) -> None:
+    Path("gone.yml").write_text("nodes: [{id: a, path: gone.py}]")
+    assert run_command(["validate", "--strict", "gone.yml"]) == 1
+    assert "error: gone.yml:1:23: node 'a': no file 'gone.py'" in capsys.readouterr().err
+
+
+def test_several_files_are_all_looked_at(capsys: Capture) -> None:
+    assert run_command(["validate", "bad.yml", "good.yml", "nope.yml", "."]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("Validating") == 4
+    assert "Descriptor config OK." in out
+    assert "error: nope.yml:1:1: file not found" in err
+    assert "error: .:1:1: expected a dataflow file, found a directory" in err
+
+
+def test_no_file_is_wrong_usage(capsys: Capture) -> None:
+    assert run_command(["validate"]) == 2
+    assert capsys.readouterr().err.startswith("error: missing argument 'FILE...'")
+
+
+@pytest.mark.slow
+def test_validate_works_with_a_bare_environment_and_a_name_that_is_no_text(folder: Path) -> None:
+    name = os.fsencode(folder) + b"/\xff.yml"
+    with open(name, "w") as file:
+        file.write("nodes: 5")
+    command = [os.fsencode(sys.executable), b"-m", b"dora", b"validate", name]
+    result = subprocess.run(command, capture_output=True, env={"LC_ALL": "C"}, timeout=30, check=False)
+    assert result.returncode == 1
+    assert b"Traceback" not in result.stderr
+    assert b":1:8: 'nodes': expected a list of nodes, found 5" in result.stderr
+
+
+@pytest.mark.slow
+def test_validate_is_quick() -> None:
+    """The budget is 150 ms; three times that is allowed here for busy machines, the best of five counts."""
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "dora", "validate", "good.yml"], check=True, capture_output=True, timeout=30
+        )
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.45
