@@ -100,23 +100,22 @@ def body_of(data: Any) -> Body:
     """
     kind = type(data)
     flat = FLAT_CLASSES.get(kind)
-    if flat is not None and not data.null_count:
-        width = flat[1]
+    if flat is not None:
+        validity, buffer = data.buffers()
         length = len(data)
-        size = length * width
-        if not size:
-            return Body(FLAT, 0, length, kind, flat[0], _nothing)
-        buffer = data.buffers()[1]
-        if buffer.size == size:
-            return Body(FLAT, size, length, kind, flat[0], None, buffer)
-        return Body(FLAT, size, length, kind, flat[0], _Copy(buffer.address + data.offset * width, size, data))
+        if validity is None and length:
+            size = length * flat[1]
+            if buffer.size == size:
+                return Body(FLAT, size, length, kind, flat[0], None, buffer)
+        return _fixed_width(data, kind, flat[1])
     if kind is bytes:
         return bytes_body(data, len(data), data)
     array = _as_array(data)
-    if array is not data:
-        return body_of(array)
-    if flat is not None:
-        return _fixed_width(data, kind, flat[1])
+    return body_of(array) if array is not data else _body_of_array(data)
+
+
+def _body_of_array(data: Any) -> Body:
+    kind = type(data)
     if kind in _TEXT_CLASSES and data.offset == 0 and not data.null_count and len(data):
         return _text(data, _TEXT_CLASSES[kind])
     if _is_parametric_flat(data.type) and not isinstance(data, pa.ExtensionArray):

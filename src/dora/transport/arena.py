@@ -16,6 +16,8 @@ from dora.transport import libc
 
 _SMALLEST_CLASS: Final = 12
 _KEEP_FREE_BYTES: Final = 256 << 20
+_SPARE_UP_TO: Final = 16
+_SPARES: Final = 7
 
 
 class Arena:
@@ -75,8 +77,20 @@ class Arena:
                 )
             self._top = offset + (1 << chunk_class)
             self._class_of[offset] = chunk_class
+            if chunk_class <= _SPARE_UP_TO:
+                self._add_spares(chunk_class)
         self._references[offset] = 1
         return offset
+
+    def _add_spares(self, chunk_class: int) -> None:
+        """A few chunks more, so that the sender need not look at the release pipes for every small message."""
+        free = self._free.setdefault(chunk_class, deque())
+        for _ in range(_SPARES):
+            if self._top + (1 << chunk_class) <= self._size_bytes:
+                self._class_of[self._top] = chunk_class
+                self._cold.add(self._top)
+                free.append(self._top)
+                self._top += 1 << chunk_class
 
     def hold(self, offset: int) -> None:
         """One more user of that chunk."""

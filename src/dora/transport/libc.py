@@ -80,6 +80,16 @@ def read_some(fd: int) -> bytes | None:
         return None
 
 
+def write_word(fd: int, word: bytes) -> bool:
+    """Write 8 bytes to a non-blocking pipe; False: it is full or gone."""
+    if thread_count():
+        return write(fd, word, 8) == 8
+    try:
+        return os.write(fd, word) == 8
+    except OSError:
+        return False
+
+
 def copy(target: int, source: int, size: int) -> None:
     """Copy `size` bytes between two addresses; large copies let other threads run."""
     (memmove_held if size < RELEASE_GIL_FROM else memmove_released)(target, source, size)

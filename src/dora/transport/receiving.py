@@ -99,14 +99,14 @@ class ReceiveEdge:
     def _write(self, word: bytes) -> None:
         if self.is_ended or self.release_write < 0:
             return
-        if libc.write(self.release_write, word, 8) != 8:
+        if not libc.write_word(self.release_write, word):
             self._pending.append(word)
 
     def flush_pending(self) -> None:
         """Try again what the full release pipe refused."""
         while self._pending:
             word = self._pending.popleft()
-            if libc.write(self.release_write, word, 8) != 8:
+            if not libc.write_word(self.release_write, word):
                 self._pending.appendleft(word)
                 return
 
