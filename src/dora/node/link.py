@@ -42,6 +42,10 @@ class Wait:
         self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.cycle = ""
 
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.wake_fd)
+
 
 class Link:
     """The connection to the runner and everything that came over it.

@@ -30,6 +30,8 @@ _MAX_TYPES: Final = 256
 _TYPE_PAGE: Final = 4096
 _AFTER_STOP_NS: Final = 500_000_000
 _NEVER: Final = 1 << 62
+_LOOK_AGAIN_NS: Final = 2_000_000  # the reader tells of room in batches: there may be some that it did not tell yet
+_LOOK_AGAIN_MAX_NS: Final = 100_000_000
 
 
 class Output:
@@ -49,6 +51,7 @@ class Output:
         self._types: dict[Any, int] = {}
         self._type_page = 0
         self._type_page_left = 0
+        self._wait: Wait | None = None
         self._is_busy = False
         self._is_closed = False
         self._deferred: deque[tuple[Any, Any]] = deque()
@@ -230,9 +233,10 @@ class Output:
 
     def _wait_for_room(self, full: list[SendEdge], until_ns: int, *, is_lossless: bool) -> bool:
         """Wait until all these edges have room; False when the time is over or the node was stopped."""
-        wait = Wait()
+        wait = self._wait = self._wait or Wait()
         link = self._link
         link.waits.add(wait)
+        look_again_ns = _LOOK_AGAIN_NS
         link.count_blocked(1 if is_lossless else 0)
         waited_for = list(full)
         for edge in waited_for:
@@ -248,14 +252,15 @@ class Output:
                 left_ns = until_ns - time.monotonic_ns()
                 if left_ns <= 0:
                     return False
-                self._poll(full, wait, left_ns)
+                self._poll(full, wait, min(left_ns, look_again_ns))
+                look_again_ns = min(look_again_ns * 2, _LOOK_AGAIN_MAX_NS)
         finally:
             for edge in waited_for:
                 edge.set_waiting(False)
             self._after()
             link.waits.discard(wait)
             link.count_blocked(-1 if is_lossless else 0)
-            os.close(wait.wake_fd)
+            wait.cycle = ""
 
     def _poll(self, full: list[SendEdge], wait: Wait, left_ns: int) -> None:
         """One wait on the release pipes of the full edges, the control socket and the wake-up."""
@@ -266,7 +271,7 @@ class Output:
                 poll.register(edge.release_read, select.POLLIN)
         poll.register(link.socket.fileno(), select.POLLIN)
         poll.register(wait.wake_fd, select.POLLIN)
-        found = dict(poll.poll(None if left_ns >= _NEVER >> 1 else left_ns / 1e6 + 1))
+        found = dict(poll.poll(left_ns / 1e6))
         for edge in full:
             event = found.get(edge.release_read, 0)
             if event:
@@ -345,6 +350,8 @@ class Output:
                 self.read_box()
             for edge in self._edges:
                 edge.close_fds()
+            if self._wait is not None:
+                self._wait.close()
             self._edges.clear()
             self._lossless = []
             self._default = []

@@ -11,7 +11,7 @@ Layout (u64 words, little endian):
              +0 threads waiting in a receive   +8 threads blocked in a send   +16 last API call, CLOCK_MONOTONIC ns
              +24 next tick due, ns             +32 API calls                  +40 control messages announced (runner)
     edge     128 bytes each, from 4096 + 16384 * 64
-             sender's line  +0 sent  +8 dropped  +16 bytes  +24 last send, CLOCK_MONOTONIC ns  +32 waiting for room
+             sender's line  +0 sent  +8 dropped  +16 bytes  +24 last send, CLOCK_MONOTONIC ns  +32 waiting (batch size)
              reader's line  +64 taken
 """
 

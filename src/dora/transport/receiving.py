@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections import deque
 from typing import Final
 
@@ -16,6 +17,7 @@ from dora.transport import libc
 from dora.transport.counters import EDGE_TAKEN, EDGE_WAITING
 from dora.transport.pipes import RECORD, RECORD_BYTES, TAKEN, WORD
 
+_SLOW_NS: Final = 1_000_000
 _TAKEN_WORD: Final = WORD.pack(TAKEN)
 
 Record = tuple[int, int, int, int, int, int, int, int, int, int]
@@ -59,6 +61,8 @@ class ReceiveEdge:
         self.held_bytes = 0
         self._words: memoryview | None = None
         self._taken_at = 0
+        self._untold = 0
+        self._popped_ns = 0
         self._waiting_at = 0
         self._pending: deque[bytes] = deque()
         self._buffer = ctypes.create_string_buffer(RECORD_BYTES)
@@ -86,11 +90,21 @@ class ReceiveEdge:
         words = self._words
         if words is not None:
             words[self._taken_at] += 1
-            if words[self._waiting_at]:
-                self._write(_TAKEN_WORD)
+            waiting = words[self._waiting_at]
+            if waiting:
+                self._say_taken(waiting)
         if self._pending:
             self.flush_pending()
         return RECORD.unpack(record)
+
+    def _say_taken(self, batch: int) -> None:
+        """The sender waits for room: tell it at once if we are slow, else once per batch."""
+        now_ns = time.monotonic_ns()
+        self._untold += 1
+        if self._untold >= batch or now_ns - self._popped_ns > _SLOW_NS:
+            self._untold = 0
+            self._write(_TAKEN_WORD)
+        self._popped_ns = now_ns
 
     def release(self, offset: int) -> None:
         """Tell the sender that this chunk is no longer used.  Any thread, also a finalizer."""

@@ -20,6 +20,7 @@ from dora.transport.pipes import CORRELATED, FLUSH, RECORD, RECORD_BYTES, WORD
 
 _RELEASE_BATCH: Final = 4096
 _NEVER: Final = 1 << 62
+_LARGEST_BATCH: Final = 64
 _count = ctypes.c_int()
 _count_at: Final = ctypes.addressof(_count)
 
@@ -50,6 +51,7 @@ class SendEdge:
         self.held: set[int] = set()
         self._since_correlated = _NEVER
         self._queued = 0
+        self._batch = max(1, min(_LARGEST_BATCH, queue_size // 4))
         self._scratch = ctypes.create_string_buffer(RECORD_BYTES * (queue_size + 1))
         self._scratch_at = ctypes.addressof(self._scratch)
 
@@ -61,8 +63,12 @@ class SendEdge:
         return self._queued < self.queue_size
 
     def set_waiting(self, is_waiting: bool) -> None:
-        """Ask the reader for a word on the release pipe at each record it takes."""
-        self._words[self._at + EDGE_WAITING] = is_waiting
+        """Ask the reader for a word on the release pipe when it takes records.
+
+        A reader that takes them quickly says so once per batch of a quarter of the queue: else each message of a flood
+        would cost two process switches.
+        """
+        self._words[self._at + EDGE_WAITING] = self._batch if is_waiting else 0
 
     def push(self, record: bytes, offset: int, size: int, flags: int, now_ns: int) -> None:
         """Queue a record that was made in the arena chunk `offset`.  Drops by the queue's rule when it is full."""
