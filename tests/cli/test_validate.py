@@ -82,8 +82,9 @@ def test_validate_works_with_a_bare_environment_and_a_name_that_is_no_text(folde
     name = os.fsencode(folder) + b"/\xff.yml"
     with open(name, "w") as file:
         file.write("nodes: 5")
+    environ = {"LC_ALL": "C", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     command = [os.fsencode(sys.executable), b"-m", b"dora", b"validate", name]
-    result = subprocess.run(command, capture_output=True, env={"LC_ALL": "C"}, timeout=30, check=False)
+    result = subprocess.run(command, capture_output=True, env=environ, timeout=30, check=False)
     assert result.returncode == 1
     assert b"Traceback" not in result.stderr
     assert b":1:8: 'nodes': expected a list of nodes, found 5" in result.stderr
