@@ -9,7 +9,6 @@ counters page; a wrong one can at worst make the node that wrote it raise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 _PATIENCE_NS: Final = 1_000_000_000
@@ -28,8 +27,7 @@ class NodeView(NamedTuple):
         return self.blocked > 0 and self.receiving == 0
 
 
-@dataclass(frozen=True)
-class EdgeView:
+class EdgeView(NamedTuple):
     """One lossless edge as the counters page shows it."""
 
     sender: str

@@ -50,11 +50,15 @@ class Reactor:
         self._update(fd)
 
     def on_signals(self, signums: Iterable[int], callback: Callable[[int], None]) -> None:
-        """Call back from `wait`, never in the middle of other code, when one of these signals arrives."""
+        """Call back from `wait`, never in the middle of other code, when one of these signals arrives.
+
+        Said again for the same signals, it changes the callback; what arrived meanwhile goes to the new one.
+        """
         if self._old_wake_fd is None:
             self._old_wake_fd = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for signum in signums:
-            self._signals[signum] = (callback, signal.signal(signum, _ignore))
+            old = self._signals[signum][1] if signum in self._signals else signal.signal(signum, _ignore)
+            self._signals[signum] = (callback, old)
 
     def wait(self, timeout_s: float | None) -> None:
         """Wait for something to happen, at most `timeout_s`, and call back for all that did."""
@@ -68,6 +72,8 @@ class Reactor:
 
     def close(self) -> None:
         """Give the signals back and forget everything; the descriptors stay their owners'."""
+        if self._epoll.closed:
+            return
         for signum, (_, old) in self._signals.items():
             signal.signal(signum, old)  # type: ignore[arg-type]  # what signal.signal returned
         self._signals.clear()

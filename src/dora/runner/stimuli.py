@@ -1,4 +1,4 @@
-"""What the rules of a run are told: one frozen dataclass per thing that happened.
+"""What the rules of a run are told: one frozen struct per thing that happened.
 
 Strategy: the loop turns reports, control messages, signals and the clock into these, `state/` turns them into
 effects.  Nothing here carries a descriptor, a socket or a time; the time is an argument of `Supervisor.on`.
@@ -6,25 +6,23 @@ effects.  Nothing here carries a descriptor, a socket or a time; the time is an 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Union
 
+import msgspec
 
-@dataclass(frozen=True)
-class Began:
+
+class Began(msgspec.Struct, frozen=True):
     """Everything is prepared: the nodes may be spawned."""
 
 
-@dataclass(frozen=True)
-class NodeSpawned:
+class NodeSpawned(msgspec.Struct, frozen=True):
     """The minder started the node's process."""
 
     node: str
     pid: int
 
 
-@dataclass(frozen=True)
-class SpawnRefused:
+class SpawnRefused(msgspec.Struct, frozen=True):
     """The node's process could not be started.
 
     Attributes:
@@ -36,36 +34,31 @@ class SpawnRefused:
     message: str
 
 
-@dataclass(frozen=True)
-class NodeSaidHello:
+class NodeSaidHello(msgspec.Struct, frozen=True):
     """The node opened its link, and the link is one we trust."""
 
     node: str
 
 
-@dataclass(frozen=True)
-class NodeReady:
+class NodeReady(msgspec.Struct, frozen=True):
     """The node has mapped all it was given and can receive at once."""
 
     node: str
 
 
-@dataclass(frozen=True)
-class OutputsClosed:
+class OutputsClosed(msgspec.Struct, frozen=True):
     """The node closed its last handle; its process lives on."""
 
     node: str
 
 
-@dataclass(frozen=True)
-class LinkLost:
+class LinkLost(msgspec.Struct, frozen=True):
     """EOF on the node's link: its process is about to be reported as ended, or its last handle is gone."""
 
     node: str
 
 
-@dataclass(frozen=True)
-class ProcessExited:
+class ProcessExited(msgspec.Struct, frozen=True):
     """The node's main process ended, and everything it had started.
 
     Attributes:
@@ -79,8 +72,7 @@ class ProcessExited:
     stderr: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class StopRequested:
+class StopRequested(msgspec.Struct, frozen=True):
     """Somebody wants the run to end.
 
     Attributes:
@@ -92,33 +84,28 @@ class StopRequested:
     is_insistent: bool = True
 
 
-@dataclass(frozen=True)
-class TimePassed:
+class TimePassed(msgspec.Struct, frozen=True):
     """Something may be due: the loop says this when `Supervisor.next_deadline_ns` is, and more often."""
 
 
-@dataclass(frozen=True)
-class TimeLost:
+class TimeLost(msgspec.Struct, frozen=True):
     """Nobody ran for that long (suspend, SIGSTOP): deadlines start again."""
 
     by_ns: int
 
 
-@dataclass(frozen=True)
-class MinderGone:
+class MinderGone(msgspec.Struct, frozen=True):
     """The minder died: nobody reports exits any more."""
 
 
-@dataclass(frozen=True)
-class DeadlockFound:
+class DeadlockFound(msgspec.Struct, frozen=True):
     """Every member of this cycle is blocked in a send that can never end."""
 
     members: tuple[str, ...]
     cycle: str
 
 
-@dataclass(frozen=True)
-class NodeHung:
+class NodeHung(msgspec.Struct, frozen=True):
     """The node has work waiting and has not called the API for its `health_check_timeout`."""
 
     node: str

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dora.messages.node_runner import RESTARTING
 from dora.runner.effects import (
-    RESTARTING,
     Edge,
     Effect,
     ForgetEdge,

@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from dora.dataflow.descriptor import Dataflow
+from dora.messages.node_runner import CLOSED, FAILED, RESTARTING
 from dora.runner import stimuli as s
 from dora.runner.effects import (
-    CLOSED,
-    FAILED,
-    RESTARTING,
     CloseOutputs,
     Effect,
     EndWiring,
@@ -40,7 +38,7 @@ from dora.runner.state.endings import describe, judge
 from dora.runner.state.ladder import StopLadder
 from dora.runner.state.node_life import NodeLife, Phase
 from dora.runner.state.restarts import GiveUp, Restart
-from dora.runner.state.routes import ALL_LOGS, has_timer, logs_sender, routes_of, waits_in_barrier
+from dora.runner.state.routes import ALL_LOGS, has_data_input, has_timer, logs_sender, routes_of, waits_in_barrier
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
 
 _ECHO_NS: Final = 100 * NS_PER_MS
@@ -169,8 +167,9 @@ class Supervisor:
         life.link_lost_ns = None
         if self.barrier.failed_by is not None:
             return [self._tell_start_failed(life)]
-        opening: list[Effect] = [OpenLink(life.id, life.budget.total)]
-        return [*opening, *self._book.connect(life.id), EndWiring(life.id)]
+        drains_timers = self._drains_timers and has_data_input(life.plan)
+        opening = OpenLink(life.id, life.budget.total, drains_timers)
+        return [opening, *self._book.connect(life.id), EndWiring(life.id)]
 
     def _note_ready(self, stimulus: s.NodeReady, now_ns: int) -> list[Effect]:
         life = self.lives[stimulus.node]

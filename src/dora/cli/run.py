@@ -1,0 +1,82 @@
+"""`dora run FILE`: build and run a dataflow on this machine, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from dora.cli.durations import DURATION
+
+_OPTIONAL_VALUE: Final = "--exit-when-nodes-finish"
+_LEVELS: Final = ("error", "warn", "info", "debug", "trace", "stdout")
+_EPILOG: Final = """\b
+Examples:
+  dora run dataflow.yml
+  dora run dataflow.yml --stop-after 10s --log-level info
+  dora run dataflow.yml --env SPEED=2 --log-filter camera=debug
+
+Ctrl-C (or SIGTERM, SIGHUP, --stop-after) stops the nodes: a STOP event, SIGTERM after --grace, SIGKILL 5 s later; a
+second Ctrl-C kills them at once. Exit code 0: every node ended well; 1: one failed; 2: wrong command line.
+"""
+
+
+class _Run(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The value of an option that may stand without one needs its `=`: the next word is the file."""
+        return super().parse_args(ctx, [f"{word}=true" if word == _OPTIONAL_VALUE else word for word in args])
+
+
+def _settings(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words]
+    for (name, separator, _), word in zip(pairs, words, strict=True):
+        if not name or not separator:
+            raise click.ClickException(f"--env {word!r}: expected KEY=VALUE, for example --env SPEED=2")
+    return {name: value for name, _, value in pairs}
+
+
+@click.command(cls=_Run, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--uv", "uses_uv", is_flag=True, help="Nodes with a `build:` get a Python environment of their own.")
+@click.option("--stop-after", "stop_after_s", type=DURATION, metavar="TIME", help="Like Ctrl-C after 30, 500ms, 5m.")
+@click.option("--grace", "grace_s", type=DURATION, default=10.0, metavar="TIME", help="From STOP to SIGTERM (10s).")
+@click.option(
+    "--log-level",
+    type=click.Choice(_LEVELS, case_sensitive=False),
+    default="stdout",
+    envvar="DORA_LOG_LEVEL",
+    help="What is shown; `stdout`, the default, is everything.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(("pretty", "compact", "json"), case_sensitive=False),
+    default="pretty",
+    envvar="DORA_LOG_FORMAT",
+    help="How lines are shown.",
+)
+@click.option("--log-filter", default="", envvar="DORA_LOG_FILTER", metavar="N=LEVEL,..", help="Log level per node.")
+@click.option("--env", multiple=True, callback=_settings, metavar="KEY=VALUE", help="Set a variable for all nodes.")
+@click.option(
+    _OPTIONAL_VALUE,
+    "exits_when_nodes_finish",
+    type=bool,
+    metavar="[=BOOL]",
+    help="A timer does not keep a node alive whose data inputs are closed.",
+)
+@click.option("--allow-shell-nodes", "allows_shell_nodes", is_flag=True, help="Allow nodes with `path: shell`.")
+@click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Show nothing but the nodes' output and failures.")
+@click.option("--debug", is_flag=True, help="Accepted; running dataflows can always be inspected.")
+def run(debug: bool, **stated: Any) -> int:
+    """Build and run a dataflow on this machine, until its nodes have ended or Ctrl-C."""
+    # the minder comes up while the rest is imported and the file is read
+    from dora.runner.options import RunOptions
+    from dora.runner.processes import Processes
+    from dora.runner.runtime_dir import create_runtime_dir
+
+    runtime_dir = create_runtime_dir()
+    processes = Processes.start(runtime_dir)
+    with processes:
+        from dora.runner.foreground import run_dataflow
+
+        return run_dataflow(RunOptions(**stated), processes, runtime_dir)

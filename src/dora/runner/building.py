@@ -1,0 +1,69 @@
+"""Runs the `build:` lines before a run, and says how that goes.
+
+Strategy: `builds.py` does the work and calls back; while it blocks, a thread lets the progress display tick.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from dora.dataflow.descriptor import Dataflow
+from dora.runner.builds import build_all
+from dora.runner.console import Console
+from dora.runner.progress import BUILDING, Progress
+
+_TICK_S: Final = 0.25
+
+
+def build(dataflow: Dataflow, console: Console, progress: Progress, *, uses_uv: bool) -> dict[str, Path]:
+    """Build every node that changed; returns the managed environments by node.
+
+    Raises:
+        NodeError: a build line failed.
+    """
+    display = _Display(console, progress)
+    ticker = threading.Thread(target=display.tick_until_done, name="dora-build-progress", daemon=True)
+    ticker.start()
+    try:
+        return build_all(dataflow, uv=uses_uv, on_line=display.show_line, on_state=display.show_state)
+    finally:
+        display.end()
+        ticker.join()
+
+
+class _Display:
+    """What is shown of a build; two threads use it."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console = console
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        progress.begin(BUILDING, time.monotonic())
+
+    def show_line(self, node: str, text: str) -> None:
+        """A line that a build printed."""
+        self._console.system(text, "info", node)
+
+    def show_state(self, node: str, state: str) -> None:
+        """A node's build is in that state; an empty state: it is done."""
+        with self._lock:
+            if state:
+                self._progress.wait_for(node, state, time.monotonic())
+            else:
+                self._progress.done(node)
+
+    def tick_until_done(self) -> None:
+        """On a thread of its own."""
+        while not self._done.wait(_TICK_S):
+            with self._lock:
+                self._progress.tick(time.monotonic())
+
+    def end(self) -> None:
+        """The build is over, well or not."""
+        self._done.set()
+        with self._lock:
+            self._progress.end()

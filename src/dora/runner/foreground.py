@@ -1,0 +1,107 @@
+"""`dora run`: one run in the foreground, from the options to the exit code.
+
+Strategy: the order is made for speed.  The minder starts first and comes up while the file is read; the nodes are
+spawned as soon as their commands are known; msgspec, the log files and the loop are imported while the nodes import
+pyarrow on the other cores.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+from dora.dataflow.descriptor import Dataflow
+from dora.dataflow.load import load_dataflow
+from dora.errors import DescriptorError
+from dora.ids import new_dataflow_id
+from dora.runner.console import Console, ConsoleOptions
+from dora.runner.launch import Launcher
+from dora.runner.log_levels import parse_filter
+from dora.runner.options import RunOptions
+from dora.runner.processes import Processes
+from dora.runner.progress import Progress
+from dora.runner.reactor import Reactor
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGCHLD)
+_ALLOW_SHELL: Final = "DORA_ALLOW_SHELL_NODES"
+
+
+def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) -> int:
+    """Run a dataflow to its end; returns the exit code.
+
+    Args:
+        processes: a minder that was started for `runtime_dir`; closed when this returns.
+
+    Raises:
+        DescriptorError: the file is wrong; nothing was started.
+        NodeError: a `build:` line failed; nothing was started.
+    """
+    with processes:
+        dataflow = load_dataflow(options.path, overrides=options.env)
+        dataflow_id = new_dataflow_id()
+        console = _make_console(options, dataflow, dataflow_id)
+        try:
+            for warning in dataflow.warnings:
+                console.note(f"warning: {warning}")
+            progress = Progress(console, is_live=os.isatty(2), is_quiet=options.is_quiet)
+            launcher = Launcher(
+                dataflow,
+                dataflow_id,
+                processes,
+                runtime_dir,
+                managed_envs=_build(options, dataflow, console, progress),
+                environ=_environ(options),
+            )
+            return _run(options, launcher, console, progress)
+        finally:
+            console.close()
+
+
+def _run(options: RunOptions, launcher: Launcher, console: Console, progress: Progress) -> int:
+    reactor = Reactor()
+    try:
+        reactor.on_signals(_SIGNALS, lambda signum: None)
+        launcher.spawn_all()
+        from dora.runner.runner import Runner  # the rules, msgspec, the log files: 60 ms, in which the nodes come up
+
+        runner = Runner(launcher, reactor, console, progress, options)
+        reactor.on_signals(_SIGNALS, runner.take_signal)
+        return runner.run()
+    finally:
+        reactor.close()
+
+
+def _build(options: RunOptions, dataflow: Dataflow, console: Console, progress: Progress) -> dict[str, Path]:
+    if not options.uses_uv and not any(node.build for node in dataflow.nodes):
+        return {}
+    from dora.runner.building import build  # needs subprocess, and most files have nothing to build
+
+    return build(dataflow, console, progress, uses_uv=options.uses_uv)
+
+
+def _environ(options: RunOptions) -> dict[str, str]:
+    environ = dict(os.environ)
+    if options.allows_shell_nodes:
+        environ[_ALLOW_SHELL] = "true"
+    return environ
+
+
+def _make_console(options: RunOptions, dataflow: Dataflow, dataflow_id: str) -> Console:
+    try:
+        filters = parse_filter(options.log_filter, {str(node.id) for node in dataflow.nodes})
+    except ValueError as error:
+        raise DescriptorError([str(error)]) from None
+    is_terminal = os.isatty(1)
+    return Console(
+        ConsoleOptions(
+            format=options.log_format,
+            level=options.log_level,
+            filters=filters,
+            is_terminal=is_terminal,
+            is_coloured=is_terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+            is_quiet=options.is_quiet,
+            dataflow_id=dataflow_id,
+        )
+    )

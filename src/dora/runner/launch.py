@@ -1,0 +1,129 @@
+"""Starts node processes: everything that must happen before the first node runs, and again at each restart.
+
+Strategy: the nodes' own imports take longer than anything else in a short run, so this module imports little and
+the loop (`runner.py`, with msgspec and the log files) is imported after the nodes were spawned.  All commands are
+looked up before any node is spawned: a path that does not exist starts nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dora.dataflow.descriptor import Dataflow, Node
+from dora.errors import DescriptorError, ResourceError
+from dora.runner.interpreter import command_for, environment_for
+from dora.runner.processes import Processes, SpawnRequest
+from dora.transport import control
+
+_SOCKET_NAME: Final = "nodes.sock"
+
+
+class OutputFds(NamedTuple):
+    """Read ends of a process's stdout and stderr."""
+
+    stdout: int
+    stderr: int
+
+
+class Launcher:
+    """Spawns the nodes of one run.
+
+    Attributes:
+        dataflow_id: of this run.
+        tokens: by which a process proves to be the node.
+        listener: where the nodes connect.
+        commands: what is run, as a user would type it, by node.
+        on_output: takes the read ends of every spawned process; until it is set they wait in `waiting_output`.
+    """
+
+    def __init__(
+        self,
+        dataflow: Dataflow,
+        dataflow_id: str,
+        processes: Processes,
+        runtime_dir: str,
+        *,
+        managed_envs: Mapping[str, Path],
+        environ: Mapping[str, str],
+    ) -> None:
+        """Look up every command.
+
+        Raises:
+            DescriptorError: one problem per node that cannot be started.
+        """
+        self.dataflow_id: Final = dataflow_id
+        self.dataflow: Final = dataflow
+        self.processes: Final = processes
+        self._socket_path = os.path.join(runtime_dir, _SOCKET_NAME)
+        self._managed_envs = managed_envs
+        self._environ = environ
+        self._nodes = {str(node.id): node for node in dataflow.nodes if not node.is_dynamic}
+        self._argv: dict[str, tuple[str, ...]] = {}
+        self.commands: dict[str, str] = {}
+        self._look_up()
+        self.tokens: Final = {str(node.id): os.urandom(16).hex() for node in dataflow.nodes}
+        self.listener: Final = control.listen(self._socket_path)
+        self.on_output: Callable[[str, OutputFds], None] | None = None
+        self.waiting_output: list[tuple[str, OutputFds]] = []
+
+    def spawn_all(self) -> None:
+        """Ask for the first run of every node."""
+        for name in self._nodes:
+            self.spawn(name)
+
+    def spawn(self, name: str) -> None:
+        """Ask the minder for the process of a node; its report follows."""
+        node = self._nodes[name]
+        config = {"socket": self._socket_path, "node": name, "token": self.tokens[name]}
+        env = environment_for(
+            node, config=json.dumps(config), managed_env=self._managed_envs.get(name), environ=self._environ
+        )
+        reads: list[int] = []
+        writes: list[int] = []
+        try:
+            for _ in range(2):
+                read_end, write_end = os.pipe2(os.O_CLOEXEC)
+                os.set_blocking(read_end, False)
+                reads.append(read_end)
+                writes.append(write_end)
+            request = SpawnRequest(
+                name, self._argv[name], env, str(self.dataflow.working_dir), writes[0], writes[1], node.cpu_affinity
+            )
+            self.processes.spawn(request)
+        except OSError as error:
+            for fd in reads:
+                os.close(fd)
+            raise ResourceError(f"cannot start node `{name}`: {error.strerror} (limit: `ulimit -n`)") from error
+        finally:
+            for fd in writes:
+                os.close(fd)
+        self._hand_over(name, OutputFds(reads[0], reads[1]))
+
+    def interpreter(self, name: str) -> str | None:
+        """The Python that runs the node, if it is a Python file."""
+        node = self._nodes.get(name)
+        return self._argv[name][0] if node is not None and node.path.endswith(".py") else None
+
+    def _hand_over(self, name: str, fds: OutputFds) -> None:
+        if self.on_output is None:
+            self.waiting_output.append((name, fds))
+        else:
+            self.on_output(name, fds)
+
+    def _look_up(self) -> None:
+        problems: list[str] = []
+        for name, node in self._nodes.items():
+            try:
+                self._argv[name], self.commands[name] = self._command(node)
+            except DescriptorError as error:
+                problems += error.problems
+        if problems:
+            raise DescriptorError(problems)
+
+    def _command(self, node: Node) -> tuple[tuple[str, ...], str]:
+        managed_env = self._managed_envs.get(str(node.id))
+        return command_for(node, self.dataflow.working_dir, managed_env=managed_env, environ=self._environ)

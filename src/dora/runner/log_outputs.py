@@ -1,0 +1,137 @@
+"""The runner as a sender: `send_stdout_as`, `send_logs_as` and `dora/logs` (design.md 11.15).
+
+Strategy: ordinary outputs with ordinary edges, `drop_oldest` always, so a slow reader of logs holds up nobody.  A
+message is a one-element string array, written without pyarrow: two 4-byte offsets, padding to 64, the characters
+(`dora.arrow`, encoding TEXT, type reference 1).
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+from typing import Final
+
+from dora.clock import HybridClock
+from dora.dataflow.descriptor import Dataflow
+from dora.messages import node_runner as messages
+from dora.runner.log_entry import LogEntry
+from dora.runner.log_json import encode_log_message
+from dora.runner.log_levels import STDOUT, passes
+from dora.runner.state.routes import ALL_LOGS, logs_sender
+from dora.runner.wiring import Parcel
+from dora.transport import libc
+from dora.transport.arena import Arena
+from dora.transport.counters import CountersPage
+from dora.transport.pipes import RECORD
+from dora.transport.sending import SendEdge
+
+_TEXT: Final = 3
+_TEXT_REFERENCE: Final = 1
+_OFFSETS: Final = struct.Struct("<II56x")
+
+
+class _LogOutput:
+    """One output that the runner sends."""
+
+    def __init__(self, arena: Arena) -> None:
+        self.arena: Final = arena
+        self.edges: list[SendEdge] = []
+        self._sequence = 0
+
+    def send(self, text: bytes, sent_ns: int, skip: str = "") -> None:
+        """Send `text` to all readers but the node `skip`."""
+        edges = [edge for edge in self.edges if edge.reader != skip]
+        if not edges:
+            return
+        size = _OFFSETS.size + len(text)
+        if not self.arena.has_free(size):
+            for edge in self.edges:
+                edge.reclaim()
+        offset = self.arena.allocate(size)
+        raw = _OFFSETS.pack(0, len(text)) + text
+        libc.memmove_held(self.arena.address + offset, raw, size)
+        record = RECORD.pack(self._sequence, offset, size, 1, sent_ns, _TEXT_REFERENCE, 0, 0, _TEXT, 0)
+        self._sequence += 1
+        now_ns = time.monotonic_ns()
+        for edge in edges:
+            edge.push(record, offset, size, _TEXT, now_ns)
+        self.arena.drop(offset)
+
+
+class LogOutputs:
+    """All outputs that the runner sends.
+
+    Args:
+        arena: gives the memfd of (sender, output), which this class then owns, and its size.
+    """
+
+    def __init__(
+        self, dataflow: Dataflow, dataflow_id: str, page: CountersPage, arena: Callable[[str, str], tuple[int, int]]
+    ) -> None:
+        self._settings = {str(node.id): node.log for node in dataflow.nodes}
+        self._dataflow_id = dataflow_id
+        self._page = page
+        self._make_arena = arena
+        self._clock = HybridClock()
+        self._outputs: dict[tuple[str, str], _LogOutput] = {}
+
+    def add_edge(self, sender: str, parcel: Parcel) -> None:
+        """Take over the sender's ends of an edge."""
+        message = parcel.message
+        assert isinstance(message, messages.AddOutputEdge)  # what `Wiring.writer` makes
+        key = (sender, message.output)
+        if key not in self._outputs:
+            self._outputs[key] = _LogOutput(Arena(*self._make_arena(*key)))
+        output = self._outputs[key]
+        queue_read, queue_write, release_read = parcel.owned
+        counters = (self._page.words, self._page.edge_word(message.slot))
+        edge = SendEdge(
+            message.edge, (queue_read, queue_write, release_read), output.arena, counters, message.queue_size
+        )
+        edge.reader = message.reader
+        for old in [old for old in output.edges if old.number == message.replaces]:
+            edge.inherit(old)
+            output.edges.remove(old)
+            old.close()
+        output.edges.append(edge)
+
+    def close_edge(self, sender: str, number: int) -> None:
+        """Nothing more is sent on that edge; what is queued is still read."""
+        for (name, _), output in self._outputs.items():
+            for edge in [edge for edge in output.edges if name == sender and edge.number == number]:
+                output.edges.remove(edge)
+                edge.close()
+
+    def line_sink(self, node: str) -> Callable[[str], None] | None:
+        """What takes every raw line of the node, for `send_stdout_as`; None when nobody wants it."""
+        output = self._settings[node].send_stdout_as
+        return None if output is None else lambda line: self._send(logs_sender(node), output, line.encode())
+
+    def entries(self, entries: list[LogEntry]) -> None:
+        """Entries of one node, for `send_logs_as` and `dora/logs`."""
+        wanted = [key for key in self._outputs if key[0] == ALL_LOGS]
+        for entry in entries:
+            own = self._settings[entry.node].send_logs_as if entry.level != STDOUT else None
+            if own is None and not wanted:
+                continue
+            text = encode_log_message(entry, self._dataflow_id)
+            if own is not None:
+                self._send(logs_sender(entry.node), own, text)
+            for sender, output in wanted:
+                _, level, node = (*output.split("/", 2), "", "")[:3]
+                if passes(entry.level, level or None) and node in ("", entry.node):
+                    self._send(sender, output, text, skip=entry.node)
+
+    def close(self) -> None:
+        """Close every edge."""
+        for output in self._outputs.values():
+            for edge in output.edges:
+                edge.close()
+            output.arena.close()
+        self._outputs.clear()
+
+    def _send(self, sender: str, output: str, text: bytes, skip: str = "") -> None:
+        found = self._outputs.get((sender, output))
+        if found is not None:
+            found.send(text, self._clock.now_ns(), skip)

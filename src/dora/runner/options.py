@@ -1,0 +1,32 @@
+"""What a run is asked to do, as the command line states it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `dora run`.
+
+    Attributes:
+        uses_uv: `--uv`: managed environments.
+        stop_after_s: stop that long after the nodes are spawned, or None.
+        log_filter: as written; checked against the nodes once they are known.
+        env: `--env`: between the file's root `env` and a node's own.
+        exits_when_nodes_finish: None: as the file says.
+    """
+
+    path: Path
+    uses_uv: bool = False
+    stop_after_s: float | None = None
+    log_level: str = "stdout"
+    log_format: str = "pretty"
+    log_filter: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    exits_when_nodes_finish: bool | None = None
+    allows_shell_nodes: bool = False
+    grace_s: float = 10.0
+    is_quiet: bool = False

@@ -1,0 +1,269 @@
+"""The runner's loop: what happens becomes a stimulus, the rules answer with effects, the effects are carried out.
+
+Strategy: one thread, one `Reactor`.  Everything that decides is under `state/`; everything that acts is a class of its
+own (`NodeServer`, `Wiring`, `OutputPipes`, `Handlers`).  Here is only who is connected to whom, when the loop wakes up,
+and what is left to do when the rules say that the run is over.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from dora.runner import processes as p
+from dora.runner import stimuli as s
+from dora.runner.console import Console
+from dora.runner.deadlock import DeadlockWatch, EdgeView, NodeView
+from dora.runner.effects import Note, SpawnNode
+from dora.runner.handlers import Handlers
+from dora.runner.launch import Launcher
+from dora.runner.log_files import LogFile
+from dora.runner.log_outputs import LogOutputs
+from dora.runner.logs import NodeLog
+from dora.runner.narration import Narrator
+from dora.runner.node_server import Identity, NodeServer
+from dora.runner.options import RunOptions
+from dora.runner.outcomes import RunSummary
+from dora.runner.output_pipes import OutputPipes
+from dora.runner.progress import Progress
+from dora.runner.reactor import Reactor
+from dora.runner.report import final_report
+from dora.runner.runtime_dir import sweep_stale
+from dora.runner.state.routes import is_runner_sender
+from dora.runner.state.supervisor import Supervisor
+from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
+from dora.runner.stderr_excerpt import excerpt
+from dora.runner.summary import complete_all, input_counts
+from dora.runner.wiring import Wiring
+from dora.transport.counters import CountersPage
+
+SWEEP_NS: Final = 250 * NS_PER_MS
+"""how often the loop looks around while anything is due"""
+_LATE_NS: Final = NS_PER_S
+_LAST_PATIENCE_S: Final = 2.0
+
+
+class Runner:
+    """One run of a dataflow, from its spawned nodes to its exit code.
+
+    Args:
+        launcher: has spawned every node once, ahead of the rules: their imports take longest.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        reactor: Reactor,
+        console: Console,
+        progress: Progress,
+        options: RunOptions,
+    ) -> None:
+        self._launcher = launcher
+        stated = options.exits_when_nodes_finish
+        self._supervisor = supervisor = Supervisor(
+            launcher.dataflow,
+            grace_s=options.grace_s,
+            drains_timers=launcher.dataflow.exit_when_nodes_finish if stated is None else stated,
+        )
+        self._reactor = reactor
+        self._console = console
+        self._progress = progress
+        self._options = options
+        self._began_ns = time.monotonic_ns()
+        self._narrator = Narrator(progress, supervisor, self._began_ns / NS_PER_S)
+        self._page = CountersPage.create()
+        self._wiring = Wiring()
+        self._slots = {str(node.id): slot for slot, node in enumerate(launcher.dataflow.nodes)}
+        self._server = self._make_server()
+        self._log_outputs = LogOutputs(launcher.dataflow, launcher.dataflow_id, self._page, self._own_arena)
+        self._log_dir = launcher.dataflow.working_dir / "out" / launcher.dataflow_id
+        self._logs = self._make_logs()
+        has_log_readers = any(is_runner_sender(route.sender) for route in supervisor.routes)
+        on_entries = self._log_outputs.entries if has_log_readers else None
+        self._pipes = OutputPipes(reactor, console, self._logs, on_entries)
+        self._shows_details = options.log_level in ("debug", "trace")
+        self._handlers = Handlers(launcher, self._server, self._wiring, self._page, self._log_outputs, show=self._show)
+        self._lossless = [route for route in supervisor.routes if route.is_lossless]
+        self._deadlocks = DeadlockWatch()
+        self._stop_after_ns = None if options.stop_after_s is None else seconds_ns(options.stop_after_s)
+        self._reports: Final[dict[type, Callable[[Any], s.Stimulus]]] = {
+            p.Spawned: lambda report: s.NodeSpawned(report.name, report.pid),
+            p.SpawnFailed: lambda report: s.SpawnRefused(report.name, report.errno or None, report.message),
+            p.Exited: self._exit_of,
+            p.MinderGone: lambda report: s.MinderGone(),
+        }
+
+    def run(self) -> int:
+        """Run to the end, from nodes that the launcher has spawned; returns the exit code."""
+        self._launcher.on_output = self._pipes.attach
+        for node, fds in self._launcher.waiting_output:
+            self._pipes.attach(node, fds)
+        processes = self._launcher.processes
+        self._reactor.add_reader(processes.fileno(), self._take_reports)
+        try:
+            effects = self._supervisor.on(s.Began(), self._began_ns)
+            self._handlers.apply([effect for effect in effects if not isinstance(effect, SpawnNode)])
+            sweep_stale()
+            self._loop()
+        finally:
+            self._reactor.remove_reader(processes.fileno())
+            self._release()
+        return self._conclude()
+
+    def take_signal(self, signum: int) -> None:
+        """A signal to the runner itself."""
+        if signum == signal.SIGTSTP:
+            self._console.system("Ctrl-Z is ignored: the nodes would stall; Ctrl-C stops the dataflow", "warn")
+        elif signum == signal.SIGCHLD:
+            self._launcher.processes.reap_strays()
+        else:
+            self._tell(s.StopRequested("Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name))
+
+    # -- making the parts
+
+    def _make_server(self) -> NodeServer:
+        tokens = self._launcher.tokens
+        return NodeServer(
+            self._launcher.listener,
+            {name: Identity(tokens[name], slot) for name, slot in self._slots.items()},
+            self._reactor,
+            tell=self._tell,
+            announce=self._page.announce,
+            warn=lambda text: self._console.system(text, "warn"),
+        )
+
+    def _make_logs(self) -> dict[str, NodeLog]:
+        logs = {}
+        for node in self._launcher.dataflow.nodes:
+            if node.is_dynamic:
+                continue
+            name = str(node.id)
+            file = LogFile(
+                self._log_dir / f"log_{name}.jsonl",
+                node.log.max_log_size_bytes,
+                node.log.max_rotated_files,
+                warn=self._console.note,
+            )
+            sink = self._log_outputs.line_sink(name)
+            logs[name] = NodeLog(name, file, node.log, on_line=sink, warn=self._console.note)
+        return logs
+
+    def _own_arena(self, sender: str, output: str) -> tuple[int, int]:
+        fd, size_bytes = self._wiring.arena(sender, output)
+        return os.dup(fd), size_bytes
+
+    def _show(self, note: Note) -> None:
+        if note.level != "debug" or self._shows_details:
+            self._console.system(note.text, note.level, note.node)
+
+    # -- the loop
+
+    def _loop(self) -> None:
+        while not self._handlers.is_finished:
+            began_ns = time.monotonic_ns()
+            timeout_ns = self._timeout_ns(began_ns)
+            self._reactor.wait(None if timeout_ns is None else timeout_ns / NS_PER_S)
+            now_ns = time.monotonic_ns()
+            if timeout_ns is not None and now_ns - began_ns - timeout_ns > _LATE_NS:
+                self._tell(s.TimeLost(now_ns - began_ns - timeout_ns))
+            self._look_around(now_ns)
+
+    def _timeout_ns(self, now_ns: int) -> int | None:
+        """Until the loop must wake up by itself; None: only when something happens."""
+        due = [self._supervisor.next_deadline_ns(), self._stop_after_due_ns()]
+        tick_s = self._progress.next_tick_s()
+        due.append(None if tick_s is None else seconds_ns(tick_s))
+        known = [due_ns for due_ns in due if due_ns is not None]
+        if self._lossless or known:
+            known.append(now_ns + SWEEP_NS)
+        return max(0, min(known) - now_ns) if known else None
+
+    def _stop_after_due_ns(self) -> int | None:
+        return None if self._stop_after_ns is None else self._began_ns + self._stop_after_ns
+
+    def _look_around(self, now_ns: int) -> None:
+        stop_ns = self._stop_after_due_ns()
+        if stop_ns is not None and now_ns >= stop_ns:
+            self._stop_after_ns = None
+            self._tell(s.StopRequested("--stop-after", is_insistent=False))
+        due_ns = self._supervisor.next_deadline_ns()
+        if due_ns is not None and now_ns >= due_ns:
+            self._tell(s.TimePassed())
+        if self._lossless:
+            self._look_for_deadlock(now_ns)
+        self._progress.tick(now_ns / NS_PER_S)
+
+    def _look_for_deadlock(self, now_ns: int) -> None:
+        lives, page = self._supervisor.lives, self._page
+        edges = []
+        nodes: dict[str, NodeView] = {}
+        for route in self._lossless:
+            if not (lives[route.sender].is_connected and lives[route.reader].is_connected):
+                continue
+            counts = page.edge(route.slot)
+            waits = bool(counts.waiting)
+            edges.append(
+                EdgeView(route.sender, route.output, route.reader, route.input, waits, counts.sent, counts.taken)
+            )
+            for name in (route.sender, route.reader):
+                if name not in nodes:
+                    node = page.node(self._slots[name])
+                    nodes[name] = NodeView(node.receiving, node.blocked, node.calls)
+        cycle = self._deadlocks.look(edges, nodes, now_ns)
+        if cycle is not None:
+            self._tell(s.DeadlockFound(cycle.members, cycle.text))
+
+    def _tell(self, stimulus: s.Stimulus) -> None:
+        now_ns = time.monotonic_ns()
+        self._handlers.apply(self._supervisor.on(stimulus, now_ns))
+        self._narrator.follow(getattr(stimulus, "node", None), now_ns / NS_PER_S)
+
+    def _take_reports(self) -> None:
+        for report in self._launcher.processes.reports():
+            self._tell(self._reports[type(report)](report))
+
+    def _exit_of(self, report: p.Exited) -> s.Stimulus:
+        """Before an exit is believed, all that the process had said and printed is taken."""
+        name = report.name
+        self._server.drain(name)
+        self._server.drop(name)
+        self._pipes.finish(name)
+        tail = tuple(excerpt(self._logs[name].stderr_tail()))
+        return s.ProcessExited(name, report.code, report.signum, tail)
+
+    # -- the end
+
+    def _release(self) -> None:
+        """Let go of everything, whatever happened; the minder kills what is still there."""
+        self._launcher.processes.close(_LAST_PATIENCE_S)
+        self._pipes.close()
+        self._server.close()
+        self._log_outputs.close()
+        self._wiring.close()
+        self._progress.end()
+
+    def _conclude(self) -> int:
+        supervisor = self._supervisor
+        summary = RunSummary(
+            outcomes=complete_all(supervisor.outcomes(), self._launcher, self._logs),
+            inputs=input_counts(supervisor.routes, self._page),
+            log_dir=_shown(str(self._log_dir)) if self._logs else None,
+            skipped_console_lines=self._console.skipped_lines,
+            failure=supervisor.failure,
+        )
+        text = final_report(summary, is_quiet=self._options.is_quiet)
+        for log in self._logs.values():
+            log.file.close()
+        self._page.close()
+        if text:
+            self._console.note(text)
+        return 1 if supervisor.has_failed else 0
+
+
+def _shown(path: str) -> str:
+    """The path as a user in the current directory would type it."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
