@@ -78,12 +78,14 @@ def cli_page() -> str:
     parts = ["# The `dora` command"]
     for name, command in COMMANDS.items():
         loaded: click.Command = getattr(importlib.import_module(command.module), command.attribute)
-        context = loaded.make_context(f"dora {name}", [], resilient_parsing=True, terminal_width=WIDTH)
+        context = loaded.make_context(
+            f"dora {name}", [], resilient_parsing=True, max_content_width=WIDTH, terminal_width=WIDTH
+        )
         parts += [f"## dora {name}", f"```text\n{loaded.get_help(context)}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
-PAGES = {"dataflow.md": dataflow_page, "env.md": env_page, "errors.md": errors_page}
+PAGES = {"cli.md": cli_page, "dataflow.md": dataflow_page, "env.md": env_page, "errors.md": errors_page}
 
 
 def main() -> None:
