@@ -177,3 +177,8 @@ def test_huge_file_is_refused(tmp_path: Path) -> None:
 def test_directory_without_dataflows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DescriptorError, match=r"^d:1:1: expected a dataflow file, found a directory$"):
         read_text(str(tmp_path), Report("d"))
+
+
+def test_url_is_answered_with_what_to_do() -> None:
+    with pytest.raises(DescriptorError, match=r"^f:1:1: file not found; URLs are not supported yet: download"):
+        read_text("https://example.org/flow.yml", Report("f"))

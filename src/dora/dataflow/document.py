@@ -302,6 +302,8 @@ def _place_of_offset(text: str, error: yaml.reader.ReaderError) -> Place:
 
 def _near_files(path: str) -> str:
     """Which file was probably meant by a name that does not exist."""
+    if path.startswith(("http:/", "https:/")):
+        return "URLs are not supported yet: download the file first"
     stem = os.path.splitext(path)[0]
     for other in (stem + ".yml", stem + ".yaml"):
         if other != path and os.path.isfile(other):
