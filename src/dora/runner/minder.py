@@ -53,7 +53,7 @@ MAX_FDS: Final = 8
 MAX_OPEN_FILES: Final = 1 << 20
 MAX_CPUS: Final = 1024
 LEFTOVER_PATIENCE_S: Final = 1.0
-EXEC_GAP_S: Final = 0.02
+EXEC_GAP_S: Final = 0.05
 FINISH_PATIENCE_S: Final = 2.0
 LEFTOVER_POLL_MS: Final = 3
 
@@ -106,14 +106,14 @@ def _children_by_table(pid: int) -> list[int]:
 
 def descendants(pid: int) -> list[int]:
     """Everything below `pid`, parents first, as far as one look can tell."""
-    found: list[int] = []
+    found: dict[int, None] = {}
     waiting = children(pid)
     while waiting:
         child = waiting.pop()
         if child not in found:
-            found.append(child)
+            found[child] = None
             waiting += children(child)
-    return found
+    return list(found)
 
 
 def environment_value(pid: int, variable: str) -> bytes | None:
@@ -270,9 +270,10 @@ class Child:
         exec_pipe: read end; EOF says that the program runs, content says why it does not; -1 once read.
         marker: its DORA_NODE_CONFIG, by which its orphans are known.
         ended_s: when the main process was reaped, `result` then says how.
+        doomed: its orphans that were sent SIGKILL and are not reaped yet.
     """
 
-    __slots__ = ("ended_s", "exec_pipe", "is_failed", "marker", "name", "pid", "result")
+    __slots__ = ("doomed", "ended_s", "exec_pipe", "is_failed", "marker", "name", "pid", "result")
 
     def __init__(self, name: str, pid: int, exec_pipe: int, marker: bytes | None) -> None:
         self.name = name
@@ -280,6 +281,7 @@ class Child:
         self.exec_pipe = exec_pipe
         self.marker = marker
         self.is_failed = False
+        self.doomed: frozenset[int] = frozenset()
         self.ended_s = 0.0
         self.result: tuple[int | None, int | None] = (None, None)
 
@@ -444,9 +446,13 @@ class Minder:
 
     def kill_orphans(self, child: Child) -> bool:
         """SIGKILL to a node's orphans and all below them; whether there are, or may be, any."""
-        is_left = False
+        is_maybe_left = False
+        doomed = []
         for pid in children(self.pid):
             if pid in self.running:
+                continue
+            if pid in child.doomed:  # dying: it has no environment any more
+                doomed.append(pid)
                 continue
             try:
                 is_ours = os.getpgid(pid) == child.pid
@@ -455,12 +461,12 @@ class Minder:
             if not is_ours and child.marker is not None:
                 value = environment_value(pid, MARKER)
                 is_ours = value == child.marker
-                if value == b"" and time.monotonic() - child.ended_s < EXEC_GAP_S:
-                    is_left = True
+                is_maybe_left |= value == b"" and time.monotonic() - child.ended_s < EXEC_GAP_S
             if is_ours:
-                is_left = True
+                doomed.append(pid)
                 kill_each([pid, *descendants(pid)])
-        return is_left
+        child.doomed = frozenset(doomed)
+        return is_maybe_left or bool(doomed)
 
     def finish(self) -> None:
         """The runner is gone: kill whatever is below, again and again, then remove the runtime directory."""
