@@ -34,7 +34,7 @@ async def receive(node: Node, timeout: float | None) -> dict[str, Any] | None:
         if deadline is not None and loop.time() >= deadline:
             return events.error(f"{events.TIMEOUT_TEXT} after {timeout} s")
         with receiver.lock:
-            receiver.count_receiving(1)
+            receiver.begin_wait()
         try:
             await _readable(loop, node.fileno(), deadline)
         finally:

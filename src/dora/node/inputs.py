@@ -50,13 +50,14 @@ class Input:
         is_closed: INPUT_CLOSED was given.
     """
 
-    def __init__(self, input_id: str, node_id: str, clock: HybridClock) -> None:
+    def __init__(self, input_id: str, node_id: str, clock: HybridClock, untold: list[ReceiveEdge]) -> None:
         self.id: Final = input_id
         self.served = 0
         self.is_closed = False
         self.edges: deque[Edge] = deque()
         self._node_id = node_id
         self._clock = clock
+        self._untold = untold
         self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
 
     @property
@@ -70,6 +71,7 @@ class Input:
         """One more edge, to be read after those that are there."""
         edge = ReceiveEdge(message.edge, fds[0], fds[1], Mapping(fds[2], message.arena_bytes))
         edge.count_into(words, at)
+        edge.tell_through(self._untold)
         self.edges.append(Edge(edge, message.source, message.output))
 
     def edge(self, number: int) -> Edge | None:
@@ -120,7 +122,7 @@ class Input:
         encoded_type = view[tail : tail + type_bytes].tobytes() if type_bytes else b""
         if size <= _COPY_UP_TO:
             body = arrow.small_buffer(view[offset : offset + size].tobytes())
-            link.release(offset)
+            link.release_soon(offset)
         else:
             body = arrow.foreign_buffer(link.mapping.address + offset, size, Hold(link, offset, size))
             if link.held_bytes > _WARN_HELD_BYTES and not edge.has_warned:

@@ -151,7 +151,7 @@ class Node:
         receiver = self._receiver
         deadline = None if timeout is None else time.monotonic() + timeout
         with receiver.lock:
-            receiver.count_receiving(1)
+            receiver.begin_wait()
         try:
             while True:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())

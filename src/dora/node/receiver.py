@@ -24,6 +24,7 @@ from dora.node.inputs import Edge, Input, tick_event
 from dora.node.link import Link
 from dora.node.timers import AlarmClock, Timer, monotonic_ns
 from dora.transport.counters import NODE_CALLS, NODE_LAST_CALL_NS, NODE_NEXT_TICK_NS, NODE_RECEIVING
+from dora.transport.receiving import ReceiveEdge
 
 _MAX_READY: Final = 64
 _NO_LIMIT: Final = 1 << 62
@@ -44,9 +45,12 @@ class Receiver:
         self.lock: Final = threading.RLock()
         self._link: Final = link
         config = link.config
+        self._untold: list[ReceiveEdge] = []
         timer_ids = {timer.input for timer in config.timers}
         self._inputs: Final = {
-            name: Input(name, config.node_id, link.clock) for name in config.inputs if name not in timer_ids
+            name: Input(name, config.node_id, link.clock, self._untold)
+            for name in config.inputs
+            if name not in timer_ids
         }
         self._timers: Final = [Timer(timer.input, timer.period_ns) for timer in config.timers]
         self._drains_timers = config.drains_timers
@@ -195,6 +199,13 @@ class Receiver:
     def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait until something is there.  Does not hold the lock; signal handlers run and may raise."""
         return self._epoll.poll(timeout_s, _MAX_READY)
+
+    def begin_wait(self) -> None:
+        """Tell senders what is free again, and publish that one more thread waits.  Holds the lock."""
+        for edge in self._untold:
+            edge.tell_released()
+        self._untold.clear()
+        self.count_receiving(1)
 
     def count_receiving(self, change: int) -> None:
         """Publish how many threads wait for an event.  Holds the lock."""

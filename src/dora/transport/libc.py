@@ -80,12 +80,12 @@ def read_some(fd: int) -> bytes | None:
         return None
 
 
-def write_word(fd: int, word: bytes) -> bool:
-    """Write 8 bytes to a non-blocking pipe; False: it is full or gone."""
+def write_words(fd: int, words: bytes) -> bool:
+    """Write a few words to a non-blocking pipe, all or none (at most PIPE_BUF bytes); False: it is full or gone."""
     if thread_count():
-        return write(fd, word, 8) == 8
+        return write(fd, words, len(words)) == len(words)
     try:
-        return os.write(fd, word) == 8
+        return os.write(fd, words) == len(words)
     except OSError:
         return False
 

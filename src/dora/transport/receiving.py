@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import time
 from collections import deque
 from typing import Final
@@ -17,6 +18,7 @@ from dora.transport import libc
 from dora.transport.counters import EDGE_TAKEN, EDGE_WAITING
 from dora.transport.pipes import RECORD, RECORD_BYTES, TAKEN, WORD
 
+_RELEASE_BATCH: Final = 32
 _SLOW_NS: Final = 1_000_000
 _TAKEN_WORD: Final = WORD.pack(TAKEN)
 
@@ -61,6 +63,8 @@ class ReceiveEdge:
         self.held_bytes = 0
         self._words: memoryview | None = None
         self._taken_at = 0
+        self._copied: list[int] = []
+        self._untold_edges: list[ReceiveEdge] = []
         self._untold = 0
         self._popped_ns = 0
         self._waiting_at = 0
@@ -73,6 +77,10 @@ class ReceiveEdge:
         self._words = words
         self._taken_at = at + EDGE_TAKEN
         self._waiting_at = at + EDGE_WAITING
+
+    def tell_through(self, edges: list[ReceiveEdge]) -> None:
+        """Where this edge enters itself while it has something for `tell_released` to tell."""
+        self._untold_edges = edges
 
     def pop(self) -> Record | None:
         """The oldest record, or None: nothing queued, or `is_ended`."""
@@ -110,17 +118,32 @@ class ReceiveEdge:
         """Tell the sender that this chunk is no longer used.  Any thread, also a finalizer."""
         self._write(WORD.pack(offset))
 
+    def release_soon(self, offset: int) -> None:
+        """Like `release`, for a chunk that was copied out: told in batches, at the latest before the next wait."""
+        if not self._copied:
+            self._untold_edges.append(self)
+        self._copied.append(offset)
+        if len(self._copied) >= _RELEASE_BATCH:
+            self.tell_released()
+
+    def tell_released(self) -> None:
+        """Tell the sender what `release_soon` collected."""
+        copied = self._copied
+        if copied:
+            self._write(struct.pack(f"<{len(copied)}Q", *copied))
+            copied.clear()
+
     def _write(self, word: bytes) -> None:
         if self.is_ended or self.release_write < 0:
             return
-        if not libc.write_word(self.release_write, word):
+        if not libc.write_words(self.release_write, word):
             self._pending.append(word)
 
     def flush_pending(self) -> None:
         """Try again what the full release pipe refused."""
         while self._pending:
             word = self._pending.popleft()
-            if not libc.write_word(self.release_write, word):
+            if not libc.write_words(self.release_write, word):
                 self._pending.appendleft(word)
                 return
 
