@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,6 +21,7 @@ from dora.runner.processes import Processes, SpawnRequest
 from dora.transport import control
 
 _SOCKET_NAME: Final = "nodes.sock"
+_LINE: Final = re.compile(r"line ([0-9]+): ")
 
 
 class OutputFds(NamedTuple):
@@ -120,9 +122,14 @@ class Launcher:
             try:
                 self._argv[name], self.commands[name] = self._command(node)
             except DescriptorError as error:
-                problems += error.problems
+                problems += [self._located(problem) for problem in error.problems]
         if problems:
             raise DescriptorError(problems)
+
+    def _located(self, problem: str) -> str:
+        """`line 3: text` with the file in front, as every other problem of the file."""
+        place = _LINE.match(problem)
+        return problem if place is None else f"{self.dataflow.file}:{place[1]}:1: {problem[place.end() :]}"
 
     def _command(self, node: Node) -> tuple[tuple[str, ...], str]:
         managed_env = self._managed_envs.get(str(node.id))

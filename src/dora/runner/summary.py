@@ -9,18 +9,19 @@ from dora.dataflow.descriptor import BACKPRESSURE, DROP_OLDEST
 from dora.runner.effects import Route
 from dora.runner.launch import Launcher
 from dora.runner.logs import NodeLog
-from dora.runner.outcomes import InputCounts, Outcome
+from dora.runner.outcomes import Cascaded, InputCounts, Outcome
 from dora.runner.state.routes import is_runner_sender
 from dora.transport.counters import CountersPage
 
 
 def complete(outcome: Outcome, launcher: Launcher, log: NodeLog | None) -> Outcome:
-    """The outcome with what only the acting side knows."""
+    """The outcome with what only the acting side knows; what a consequence printed says nothing about the cause."""
+    shows_tail = not isinstance(outcome.ending, Cascaded)
     return replace(
         outcome,
         command=launcher.commands.get(outcome.node, ""),
         interpreter=launcher.interpreter(outcome.node),
-        stderr_tail=tuple(log.stderr_tail()) if log is not None else (),
+        stderr_tail=tuple(log.stderr_tail()) if log is not None and shows_tail else (),
         log_file=str(log.file.path) if log is not None else None,
     )
 

@@ -285,17 +285,17 @@ class Supervisor:
         verdict = FAILED if is_failure else CLOSED
         effects: list[Effect] = [*self._book.leave(life.id, verdict, error), CloseOutputs(life.id)]
         effects += self._book.leave(logs_sender(life.id), CLOSED)
-        effects.append(_farewell(life.id, how, is_failure))
-        if not self.is_stopping and waits_in_barrier(life.plan) and not self.barrier.is_decided:
-            effects += self._end_before_start(life, how, is_failure, now_ns)
-        return effects
+        farewell = _farewell(life.id, how, is_failure)
+        if self.is_stopping or self.barrier.is_decided or not waits_in_barrier(life.plan):
+            return [*effects, farewell]
+        return effects + self._end_before_start(life, how, farewell, now_ns)
 
-    def _end_before_start(self, life: NodeLife, how: str, is_failure: bool, now_ns: int) -> list[Effect]:
+    def _end_before_start(self, life: NodeLife, how: str, farewell: Note, now_ns: int) -> list[Effect]:
         others = any(other.is_pending and waits_in_barrier(other.plan) for other in self.lives.values())
         if self.barrier.note_ended(life.id, others):
             return self._fail_start(life, how, now_ns)
-        if is_failure:
-            return []
+        if farewell.level == "error":
+            return [farewell]
         return [Note("node exited before initializing dora connection", "warn", life.id)]
 
     # -- stopping
