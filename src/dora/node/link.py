@@ -58,6 +58,7 @@ class Link:
         outboxes: messages for each output, in order.
         waits: sends that are blocked.
         stopped_ns: when STOP (MANUAL) came, CLOCK_MONOTONIC, or 0.
+        announced_at: where the runner counts what it said; `seen`: how much of it was read.
         is_lost: the runner is gone.
         is_forked: this is a forked child; the link belongs to the parent.
     """
@@ -77,7 +78,7 @@ class Link:
         self.on_news: Any = None
         self._edge_outputs: dict[int, str] = {}
         self._lock = threading.Lock()
-        self._seen = 0
+        self.seen = 0
         self.outputs_wired: list[tuple[str, int, int]] = []
         self.wake_fd = -1
         self.socket: socket.socket = self._connect(identity)
@@ -107,6 +108,7 @@ class Link:
             self.config = messages.decode_config(file.read())
         self.page = CountersPage.attach(fds[1])
         self.at = self.page.node_word(self.config.node_slot)
+        self.announced_at = self.at + NODE_ANNOUNCED
         self.outboxes = {output: deque() for output in self.config.outputs}
         self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         while True:
@@ -158,12 +160,12 @@ class Link:
 
     def has_news(self) -> bool:
         """Whether the runner announced messages that were not read yet."""
-        return self.page.words[self.at + NODE_ANNOUNCED] != self._seen
+        return self.page.words[self.announced_at] != self.seen
 
     def pump(self) -> None:
         """Read everything the runner said and sort it.  Any thread; never blocks."""
         with self._lock:
-            announced = self.page.words[self.at + NODE_ANNOUNCED]
+            announced = self.page.words[self.announced_at]
             had_news = False
             while not self.is_closed:
                 try:
@@ -179,7 +181,7 @@ class Link:
                     break
                 self._dispatch(messages.decode_to_node(payload), fds)
                 had_news = True
-            self._seen = announced
+            self.seen = announced
         if had_news:
             self._wake()
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import select
 import threading
-import time
 from collections import deque
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as messages
 from dora.node.burst import BurstRule
 from dora.node.link import Link, Wait
+from dora.node.timers import monotonic_ns
 from dora.transport import libc
 from dora.transport.arena import Arena
 from dora.transport.pipes import CORRELATED, FLUSH, RECORD
@@ -62,27 +62,41 @@ class Output:
 
     def send(self, data: Any, metadata: dict[str, Any] | None) -> None:
         """Send one message; the data is copied before this returns."""
-        self._guarded(self._send_data, (data, metadata))
-
-    def send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
-        """Send a chunk that was filled in place (see `take_chunk`)."""
-        self._guarded(self._send_chunk, (offset, size, metadata))
-
-    def _guarded(self, action: Any, arguments: tuple[Any, ...]) -> None:
         with self.lock:
             if self._is_busy:
-                self._deferred.append((action, arguments))
+                self._deferred.append((self._send_data, (data, metadata)))
                 return
             self._is_busy = True
             try:
-                action(*arguments)
-                while self._deferred:
-                    action, arguments = self._deferred.popleft()
-                    action(*arguments)
+                self._send_data(data, metadata)
+                if self._deferred:
+                    self._send_deferred()
             finally:
                 self._is_busy = False
 
+    def send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
+        """Send a chunk that was filled in place (see `take_chunk`)."""
+        with self.lock:
+            if self._is_busy:
+                self._deferred.append((self._send_chunk, (offset, size, metadata)))
+                return
+            self._is_busy = True
+            try:
+                self._send_chunk(offset, size, metadata)
+                if self._deferred:
+                    self._send_deferred()
+            finally:
+                self._is_busy = False
+
+    def _send_deferred(self) -> None:
+        """What a signal handler or finalizer sent in the middle of our send."""
+        while self._deferred:
+            action, arguments = self._deferred.popleft()
+            action(*arguments)
+
     def _send_data(self, data: Any, metadata: dict[str, Any] | None) -> None:
+        if self._default:
+            self._burst.enter()
         body = arrow.body_of(data)
         size = body.size
         encoded, flags = _encode(metadata)
@@ -90,14 +104,25 @@ class Output:
             return
         reference, inline = (0, b"") if body.key is None else self._type_reference(body)
         tail = (size + 7) & ~7
-        offset = self._allocate(tail + len(encoded) + len(inline))
-        self._fill(offset, body)
+        arena = self._arena
+        whole = tail + len(encoded) + len(inline)
+        offset = arena.take_free(whole)
+        if offset < 0:
+            offset = self._allocate(whole)
+        if body.buffer is not None and size < libc.RELEASE_GIL_FROM:
+            arena.signed_view[offset : offset + size] = body.buffer
+        else:
+            self._fill(offset, body)
         if encoded or inline:
             self._append(offset + tail, encoded + inline)
-        head = (offset, size, body.length, reference, len(encoded), len(inline))
-        self._publish(head, flags | body.encoding)
+        flags |= body.encoding
+        sent_ns = self._link.clock.now_ns()
+        head = (self._sequence, offset, size, body.length, sent_ns, reference, len(encoded), len(inline), flags, 0)
+        self._publish(RECORD.pack(*head), offset, size, flags)
 
     def _send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
+        if self._default:
+            self._burst.enter()
         encoded, flags = _encode(metadata)
         tail = (size + 7) & ~7
         if not self._before(size, flags):
@@ -112,28 +137,26 @@ class Output:
             self._arena.drop(offset)
             offset = moved
         self._append(offset + tail, extra)
-        self._publish((offset, size, size, reference, len(encoded), len(inline)), flags | arrow.FLAT)
-
-    def _publish(self, head: tuple[int, int, int, int, int, int], flags: int) -> None:
-        offset, size, length, reference, metadata_bytes, type_bytes = head
+        flags |= arrow.FLAT
         sent_ns = self._link.clock.now_ns()
-        record = RECORD.pack(
-            self._sequence, offset, size, length, sent_ns, reference, metadata_bytes, type_bytes, flags, 0
-        )
+        head = (self._sequence, offset, size, size, sent_ns, reference, len(encoded), len(inline), flags, 0)
+        self._publish(RECORD.pack(*head), offset, size, flags)
+
+    def _publish(self, record: bytes, offset: int, size: int, flags: int) -> None:
         self._sequence += 1
-        now_ns = time.monotonic_ns()
+        now_ns = monotonic_ns()
+        holders = 0
         for edge in self._edges:
-            edge.push(record, offset, size, flags, now_ns)
-        self._arena.drop(offset)
-        if size >= libc.RELEASE_GIL_FROM:
-            self._after()
+            holders += edge.push(record, offset, size, flags, now_ns)
+        if holders != 1:
+            self._arena.hand_over(offset, holders)
+        if self._default and (self._burst.run == 1 or size >= libc.RELEASE_GIL_FROM or flags & arrow.STREAM):
+            self._burst.leave()
 
     def _fill(self, offset: int, body: arrow.Body) -> None:
         try:
             if body.write is not None:
                 body.write(self._arena.address + offset)
-            elif body.size < libc.RELEASE_GIL_FROM:
-                self._arena.signed_view[offset : offset + body.size] = body.buffer
             else:
                 libc.copy(self._arena.address + offset, body.buffer.address, body.size)
         except BaseException:
@@ -146,29 +169,22 @@ class Output:
     def _before(self, size: int, flags: int) -> bool:
         """Hear what the runner said, then wait for room where the rules say so; False: there is nothing to publish."""
         link = self._link
-        if link.has_news():
+        if link.page.words[link.announced_at] != link.seen:
             link.pump()
         if self._box:
             self.read_box()
         if self._is_closed or link.is_lost:
             raise NodeError(f"cannot send on output {self.name!r}: this node's link to dora is closed")
-        if self._default:
-            self._burst.enter()
-            if self._burst.is_burst(self._default[0].queue_size):
-                self._wait_in_burst()
+        if self._default and self._burst.is_burst(self._default[0].queue_size):
+            self._wait_in_burst()
         if self._lossless and not flags & FLUSH and not self._wait_lossless(size):
             return False
         return bool(self._edges)
 
-    def _after(self) -> None:
-        """The send's own time was long: it is no gap between two sends."""
-        if self._default:
-            self._burst.leave()
-
     def _allocate(self, size: int) -> int:
-        if not self._arena.has_free(size):
-            self._reclaim()
-        return self._arena.allocate(max(size, 1))
+        """A chunk, after looking at what the readers gave back."""
+        self._reclaim()
+        return self._arena.allocate(size)
 
     def _reclaim(self) -> None:
         while self._unsent:
@@ -205,7 +221,10 @@ class Output:
                 self.read_box()
             if self._is_closed:
                 raise NodeError(f"cannot send on output {self.name!r}: this node's link to dora is closed")
-            offset = self._allocate(((size + 7) & ~7) + _TYPE_PAGE)
+            whole = ((size + 7) & ~7) + _TYPE_PAGE
+            offset = self._arena.take_free(whole)
+            if offset < 0:
+                offset = self._allocate(whole)
             return offset, self._arena.address + offset
 
     def give_back(self, offset: int) -> None:
@@ -217,11 +236,11 @@ class Output:
     def _wait_in_burst(self) -> None:
         full = [edge for edge in self._default if not edge.has_room()]
         budget_ns = self._burst.budget_ns()
-        if not full or budget_ns <= 0 or self._link.stopped_ns:
+        if not full or budget_ns <= 0 or self._link.stopped_ns or self._burst.has_slept():
             return
-        begun = time.monotonic_ns()
+        begun = monotonic_ns()
         self._wait_for_room(full, begun + budget_ns, is_lossless=False)
-        self._burst.count_wait(time.monotonic_ns() - begun)
+        self._burst.count_wait(monotonic_ns() - begun)
 
     def _wait_lossless(self, size: int) -> bool:
         full = [edge for edge in self._lossless if not edge.has_room()]
@@ -249,7 +268,7 @@ class Output:
                 self._raise_if_deadlocked(wait, full, is_lossless=is_lossless)
                 if link.stopped_ns:
                     until_ns = min(until_ns, link.stopped_ns + _AFTER_STOP_NS)
-                left_ns = until_ns - time.monotonic_ns()
+                left_ns = until_ns - monotonic_ns()
                 if left_ns <= 0:
                     return False
                 self._poll(full, wait, min(left_ns, look_again_ns))
@@ -257,7 +276,7 @@ class Output:
         finally:
             for edge in waited_for:
                 edge.set_waiting(False)
-            self._after()
+            self._burst.leave()
             link.waits.discard(wait)
             link.count_blocked(-1 if is_lossless else 0)
             wait.cycle = ""

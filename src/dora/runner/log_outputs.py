@@ -45,18 +45,18 @@ class _LogOutput:
         if not edges:
             return
         size = _OFFSETS.size + len(text)
-        if not self.arena.has_free(size):
+        offset = self.arena.take_free(size)
+        if offset < 0:
             for edge in self.edges:
                 edge.reclaim()
-        offset = self.arena.allocate(size)
+            offset = self.arena.allocate(size)
         raw = _OFFSETS.pack(0, len(text)) + text
         libc.memmove_held(self.arena.address + offset, raw, size)
         record = RECORD.pack(self._sequence, offset, size, 1, sent_ns, _TEXT_REFERENCE, 0, 0, _TEXT, 0)
         self._sequence += 1
         now_ns = time.monotonic_ns()
-        for edge in edges:
-            edge.push(record, offset, size, _TEXT, now_ns)
-        self.arena.drop(offset)
+        holders = sum(edge.push(record, offset, size, _TEXT, now_ns) for edge in edges)
+        self.arena.hand_over(offset, holders)
 
 
 class LogOutputs:

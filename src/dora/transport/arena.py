@@ -15,6 +15,7 @@ from typing import Final
 from dora.transport import libc
 
 _SMALLEST_CLASS: Final = 12
+_SMALLEST_BYTES: Final = 1 << _SMALLEST_CLASS
 _KEEP_FREE_BYTES: Final = 256 << 20
 _SPARE_UP_TO: Final = 16
 _SPARES: Final = 7
@@ -50,9 +51,19 @@ class Arena:
         """The chunk class (binary logarithm of its size) for that many bytes."""
         return max(_SMALLEST_CLASS, (size - 1).bit_length())
 
-    def has_free(self, size: int) -> bool:
-        """Whether a freed chunk of that class waits to be used again."""
-        return bool(self._free.get(self.class_of(size)))
+    def take_free(self, size: int) -> int:
+        """Take a freed chunk for `size` bytes, held once by the caller; -1: there is none."""
+        chunk_class = (size - 1).bit_length() if size > _SMALLEST_BYTES else _SMALLEST_CLASS
+        free = self._free.get(chunk_class)
+        if not free:
+            return -1
+        offset = free.pop()
+        if offset in self._cold:
+            self._cold.discard(offset)
+        else:
+            self._free_bytes -= 1 << chunk_class
+        self._references[offset] = 1
+        return offset
 
     def allocate(self, size: int) -> int:
         """Take a chunk for `size` bytes, held once by the caller; returns its offset.
@@ -60,25 +71,20 @@ class Arena:
         Raises:
             MemoryError: the arena is full.
         """
-        chunk_class = max(_SMALLEST_CLASS, (size - 1).bit_length())
-        free = self._free.get(chunk_class)
-        if free:
-            offset = free.pop()
-            if offset in self._cold:
-                self._cold.discard(offset)
-            else:
-                self._free_bytes -= 1 << chunk_class
-        else:
-            offset = self._top
-            if offset + (1 << chunk_class) > self._size_bytes:
-                raise MemoryError(
-                    f"no room for a message of {size} bytes: {offset} of {self._size_bytes} bytes of this output are "
-                    "in use (a reader keeps too many arrays)"
-                )
-            self._top = offset + (1 << chunk_class)
-            self._class_of[offset] = chunk_class
-            if chunk_class <= _SPARE_UP_TO:
-                self._add_spares(chunk_class)
+        offset = self.take_free(size)
+        if offset >= 0:
+            return offset
+        chunk_class = self.class_of(size)
+        offset = self._top
+        if offset + (1 << chunk_class) > self._size_bytes:
+            raise MemoryError(
+                f"no room for a message of {size} bytes: {offset} of {self._size_bytes} bytes of this output are "
+                "in use (a reader keeps too many arrays)"
+            )
+        self._top = offset + (1 << chunk_class)
+        self._class_of[offset] = chunk_class
+        if chunk_class <= _SPARE_UP_TO:
+            self._add_spares(chunk_class)
         self._references[offset] = 1
         return offset
 
@@ -92,9 +98,12 @@ class Arena:
                 free.append(self._top)
                 self._top += 1 << chunk_class
 
-    def hold(self, offset: int) -> None:
-        """One more user of that chunk."""
-        self._references[offset] += 1
+    def hand_over(self, offset: int, holders: int) -> None:
+        """The caller's hold becomes that of so many readers."""
+        if holders:
+            self._references[offset] = holders
+        else:
+            self.drop(offset)
 
     def drop(self, offset: int) -> None:
         """One user less; the last one frees the chunk."""

@@ -70,16 +70,18 @@ class SendEdge:
         """
         self._words[self._at + EDGE_WAITING] = self._batch if is_waiting else 0
 
-    def push(self, record: bytes, offset: int, size: int, flags: int, now_ns: int) -> None:
-        """Queue a record that was made in the arena chunk `offset`.  Drops by the queue's rule when it is full."""
+    def push(self, record: bytes, offset: int, size: int, flags: int, now_ns: int) -> bool:
+        """Queue a record that was made in the arena chunk `offset`; drops by the queue's rule when it is full.
+
+        Returns whether this edge holds the chunk now.
+        """
         words = self._words
         at = self._at
         words[at + EDGE_SENT] += 1
         words[at + EDGE_BYTES_SENT] += size
         words[at + EDGE_LAST_SEND_NS] = now_ns
         if flags & FLUSH or (self._queued >= self.queue_size and not self._make_room()):
-            self._rewrite(record, offset, flags)
-            return
+            return self._rewrite(record, offset, flags)
         if libc.thread_count():
             libc.write(self.queue_write, record, RECORD_BYTES)
         else:
@@ -87,7 +89,7 @@ class SendEdge:
         self._queued += 1
         self._since_correlated = 0 if flags & CORRELATED else self._since_correlated + 1
         self.held.add(offset)
-        self._arena.hold(offset)
+        return True
 
     def count_lost(self, size: int) -> None:
         """A message that was given up before it was queued: sent and dropped."""
@@ -121,23 +123,26 @@ class SendEdge:
         raw = self._scratch.raw[: max(got, 0)]
         return [raw[start : start + RECORD_BYTES] for start in range(0, len(raw), RECORD_BYTES)]
 
-    def _rewrite(self, record: bytes, offset: int, flags: int) -> None:
+    def _rewrite(self, record: bytes, offset: int, flags: int) -> bool:
         """Correlated records outlive plain ones; a flush outlives everything plain (dora node-api, section 5)."""
         queue = [(item, *_offset_and_flags(item)) for item in self._take_back()]
         queue.append((record, offset, flags))
-        self.held.add(offset)
-        self._arena.hold(offset)
         keep = [entry for entry in queue[:-1] if entry[2] & CORRELATED or not flags & FLUSH] + queue[-1:]
         while len(keep) > self.queue_size:
             plain = next((entry for entry in keep if not entry[2] & (CORRELATED | FLUSH)), keep[0])
             keep.remove(plain)
         kept = {id(entry) for entry in keep}
-        for entry in queue:
+        for entry in queue[:-1]:
             if id(entry) not in kept:
                 self._forget(entry[1])
         self._write_all([entry[0] for entry in keep])
         positions = [index for index, entry in enumerate(reversed(keep)) if entry[2] & CORRELATED]
         self._since_correlated = positions[0] if positions else _NEVER
+        if id(queue[-1]) in kept:
+            self.held.add(offset)
+            return True
+        self._words[self._at + EDGE_DROPPED] += 1
+        return False
 
     def _write_all(self, records: list[bytes]) -> None:
         if records:
