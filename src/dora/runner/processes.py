@@ -154,8 +154,9 @@ class Processes:
         return found
 
     def reap_strays(self) -> None:
-        """Reap dead processes that became this one's children (as PID 1 in a container it inherits all of them)."""
-        _reap(frozenset(_minder_pids) | self._spared)
+        """Reap dead processes that became this one's children; as PID 1 of a container, those it started with too."""
+        spared = frozenset() if os.getpid() == 1 else self._spared
+        _reap(spared | _minder_pids)
 
     def close(self, timeout_s: float) -> None:
         """Have everything killed and the runtime directory removed, and wait for it; after `timeout_s` do it here."""

@@ -107,6 +107,7 @@ class Runner:
             effects = self._supervisor.on(s.Began(), self._began_ns)
             self._handlers.apply([effect for effect in effects if not isinstance(effect, SpawnNode)])
             sweep_stale()
+            processes.reap_strays()
             self._loop()
         finally:
             self._reactor.remove_reader(processes.fileno())
