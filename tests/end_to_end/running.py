@@ -163,7 +163,7 @@ class Run:
         for pid in self.pids():
             config = variables_of(pid).get("DORA_NODE_CONFIG")
             with contextlib.suppress(OSError):
-                if config and os.getpgid(pid) == pid:
+                if config and os.getpgid(pid) == pid != os.getsid(pid):
                     found[json.loads(config)["node"]] = pid
         return found
 
@@ -248,7 +248,8 @@ class Flow:
     def leftovers(self) -> list[str]:
         """End all runs and say what is left of them."""
         left = [text for run in self._runs for text in run.end()]
-        left += [f"/dev/shm/{name}" for name in set(os.listdir("/dev/shm")) - self._shm]
+        appeared = set(os.listdir("/dev/shm")) - self._shm
+        left += [f"/dev/shm/{name}" for name in appeared if not name.endswith(".zenoh")]  # those are dora-rs's
         left += [f"runtime directory {path}" for path in self.home.iterdir()]
         self._runs.clear()
         for path in sorted(self.home.rglob("*"), reverse=True):
