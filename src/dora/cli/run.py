@@ -36,6 +36,10 @@ def _settings(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]
     return {name: value for name, _, value in pairs}
 
 
+def _yes_or_no(ctx: click.Context, param: click.Parameter, word: str | None) -> bool | None:
+    return None if word is None else word == "true"
+
+
 @click.command(cls=_Run, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--uv", "uses_uv", is_flag=True, help="Nodes with a `build:` get a Python environment of their own.")
@@ -60,8 +64,9 @@ def _settings(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]
 @click.option(
     _OPTIONAL_VALUE,
     "exits_when_nodes_finish",
-    type=bool,
-    metavar="[=BOOL]",
+    type=click.Choice(("true", "false"), case_sensitive=False),
+    callback=_yes_or_no,
+    metavar="[=true|false]",
     help="A timer does not keep a node alive whose data inputs are closed.",
 )
 @click.option("--allow-shell-nodes", "allows_shell_nodes", is_flag=True, help="Allow nodes with `path: shell`.")
