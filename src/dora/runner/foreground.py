@@ -14,6 +14,7 @@ from typing import Final
 
 from dora.dataflow.descriptor import Dataflow
 from dora.dataflow.load import load_dataflow
+from dora.dataflow.programs import is_url
 from dora.errors import DescriptorError
 from dora.ids import new_dataflow_id
 from dora.runner.console import Console, ConsoleOptions
@@ -74,7 +75,7 @@ def _run(options: RunOptions, launcher: Launcher, console: Console, progress: Pr
 
 
 def _build(options: RunOptions, dataflow: Dataflow, console: Console, progress: Progress) -> dict[str, Path]:
-    if not options.uses_uv and not any(node.build for node in dataflow.nodes):
+    if not any(node.build or is_url(node.path) for node in dataflow.nodes):
         return {}
     from dora.runner.building import build  # needs subprocess, and most files have nothing to build
 

@@ -337,7 +337,7 @@ class Supervisor:
         for life in self.lives.values():
             if life.is_pending:
                 ending = KilledByRunner("its minder was killed")
-                life.outcome = Outcome(life.id, ending, True, now_ns, restarts=life.budget.total)
+                life.outcome = Outcome(life.id, ending, False, now_ns, restarts=life.budget.total)
                 life.phase = Phase.ENDED
         self._is_finished = True
         return [Note(self.failure, "error"), KillAll(), Finish()]
