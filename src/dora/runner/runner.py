@@ -16,7 +16,6 @@ from typing import Any, Final
 from dora.runner import processes as p
 from dora.runner import stimuli as s
 from dora.runner.console import Console
-from dora.runner.deadlock import DeadlockWatch, EdgeView, NodeView
 from dora.runner.effects import Note, SpawnNode
 from dora.runner.handlers import Handlers
 from dora.runner.launch import Launcher
@@ -37,6 +36,7 @@ from dora.runner.state.supervisor import Supervisor
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
 from dora.runner.stderr_excerpt import excerpt
 from dora.runner.summary import complete_all, input_counts
+from dora.runner.watching import Watching
 from dora.runner.wiring import Wiring
 from dora.transport.counters import CountersPage
 
@@ -86,8 +86,7 @@ class Runner:
         self._pipes = OutputPipes(reactor, console, self._logs, on_entries)
         self._shows_details = options.log_level in ("debug", "trace")
         self._handlers = Handlers(launcher, self._server, self._wiring, self._page, self._log_outputs, show=self._show)
-        self._lossless = [route for route in supervisor.routes if route.is_lossless]
-        self._deadlocks = DeadlockWatch()
+        self._watching = Watching(supervisor, self._page)
         self._stop_after_ns = None if options.stop_after_s is None else seconds_ns(options.stop_after_s)
         self._reports: Final[dict[type, Callable[[Any], s.Stimulus]]] = {
             p.Spawned: lambda report: s.NodeSpawned(report.name, report.pid),
@@ -169,6 +168,7 @@ class Runner:
             self._reactor.wait(None if timeout_ns is None else timeout_ns / NS_PER_S)
             now_ns = time.monotonic_ns()
             if timeout_ns is not None and now_ns - began_ns - timeout_ns > _LATE_NS:
+                self._watching.forget()
                 self._tell(s.TimeLost(now_ns - began_ns - timeout_ns))
             self._look_around(now_ns)
 
@@ -178,7 +178,7 @@ class Runner:
         tick_s = self._progress.next_tick_s()
         due.append(None if tick_s is None else seconds_ns(tick_s))
         known = [due_ns for due_ns in due if due_ns is not None]
-        if self._lossless or known:
+        if self._watching.is_needed or known:
             known.append(now_ns + SWEEP_NS)
         return max(0, min(known) - now_ns) if known else None
 
@@ -193,29 +193,10 @@ class Runner:
         due_ns = self._supervisor.next_deadline_ns()
         if due_ns is not None and now_ns >= due_ns:
             self._tell(s.TimePassed())
-        if self._lossless:
-            self._look_for_deadlock(now_ns)
+        if self._watching.is_needed:
+            for stimulus in self._watching.look(now_ns):
+                self._tell(stimulus)
         self._progress.tick(now_ns / NS_PER_S)
-
-    def _look_for_deadlock(self, now_ns: int) -> None:
-        lives, page = self._supervisor.lives, self._page
-        edges = []
-        nodes: dict[str, NodeView] = {}
-        for route in self._lossless:
-            if not (lives[route.sender].is_connected and lives[route.reader].is_connected):
-                continue
-            counts = page.edge(route.slot)
-            waits = bool(counts.waiting)
-            edges.append(
-                EdgeView(route.sender, route.output, route.reader, route.input, waits, counts.sent, counts.taken)
-            )
-            for name in (route.sender, route.reader):
-                if name not in nodes:
-                    node = page.node(self._slots[name])
-                    nodes[name] = NodeView(node.receiving, node.blocked, node.calls)
-        cycle = self._deadlocks.look(edges, nodes, now_ns)
-        if cycle is not None:
-            self._tell(s.DeadlockFound(cycle.members, cycle.text))
 
     def _tell(self, stimulus: s.Stimulus) -> None:
         now_ns = time.monotonic_ns()

@@ -377,7 +377,7 @@ class Supervisor:
 
     def _kill(self, life: NodeLife, reason: str) -> list[Effect]:
         life.kill_reason = reason
-        return [Note(f"killed: {reason}", "error", life.id), KillNode(life.id)]
+        return [KillNode(life.id)]
 
     def _note_deadlock(self, stimulus: s.DeadlockFound, _: int) -> list[Effect]:
         effects: list[Effect] = [Note(f"deadlock: every node of this cycle waits for room: {stimulus.cycle}", "error")]

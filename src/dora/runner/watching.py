@@ -1,0 +1,90 @@
+"""Looks at the counters page now and then: deadlocks and nodes that hang become stimuli.
+
+Strategy: only what can go wrong is looked at: lossless routes for deadlocks, nodes with a `health_check_timeout` for
+hanging.  A dataflow with neither is not looked at.  The words are hints written by user processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dora.runner import stimuli as s
+from dora.runner.deadlock import DeadlockWatch, EdgeView, NodeView
+from dora.runner.effects import Route
+from dora.runner.hung import HungWatch, NodeActivity
+from dora.runner.state.node_life import NodeLife
+from dora.runner.state.supervisor import Supervisor
+from dora.runner.state.times import seconds_ns
+from dora.transport.counters import CountersPage
+
+
+class Watching:
+    """Everything that is read from the counters page while the dataflow runs.
+
+    Attributes:
+        is_needed: there is something to look at.
+    """
+
+    def __init__(self, supervisor: Supervisor, page: CountersPage) -> None:
+        self._lives = supervisor.lives
+        self._routes = supervisor.routes
+        self._page = page
+        self._slots = {name: slot for slot, name in enumerate(supervisor.lives)}
+        self._lossless = [route for route in supervisor.routes if route.is_lossless]
+        self._deadlocks = DeadlockWatch()
+        self._hung = {
+            name: HungWatch(seconds_ns(life.plan.health_check_timeout_s))
+            for name, life in supervisor.lives.items()
+            if life.plan.health_check_timeout_s
+        }
+        self.is_needed = bool(self._lossless or self._hung)
+
+    def look(self, now_ns: int) -> Iterator[s.Stimulus]:
+        """What is wrong now."""
+        if self._lossless:
+            cycle = self._deadlocks.look(*self._views(), now_ns)
+            if cycle is not None:
+                yield s.DeadlockFound(cycle.members, cycle.text)
+        for name, watch in self._hung.items():
+            life = self._lives[name]
+            if not (life.is_started and life.is_connected):
+                watch.forget()
+            elif watch.is_hung(self._activity(life), now_ns):
+                yield s.NodeHung(name)
+
+    def forget(self) -> None:
+        """Nobody ran for a while: what was seen before says nothing."""
+        for watch in self._hung.values():
+            watch.forget()
+
+    def _views(self) -> tuple[list[EdgeView], dict[str, NodeView]]:
+        edges: list[EdgeView] = []
+        nodes: dict[str, NodeView] = {}
+        for route in self._lossless:
+            if not (self._lives[route.sender].is_connected and self._lives[route.reader].is_connected):
+                continue
+            counts = self._page.edge(route.slot)
+            edges.append(_view(route, bool(counts.waiting), counts.sent, counts.taken))
+            for name in (route.sender, route.reader):
+                if name not in nodes:
+                    node = self._page.node(self._slots[name])
+                    nodes[name] = NodeView(node.receiving, node.blocked, node.calls)
+        return edges, nodes
+
+    def _activity(self, life: NodeLife) -> NodeActivity:
+        """A send counts as a call, too: it shows on the edges that lead away from the node."""
+        node = self._page.node(self._slots[life.id])
+        sent = [self._page.edge(route.slot) for route in self._routes if route.sender == life.id]
+        queued = [self._page.edge(route.slot) for route in self._routes if route.reader == life.id]
+        return NodeActivity(
+            is_in_dora=bool(node.receiving or node.blocked),
+            last_call_ns=max([node.last_call_ns, *(counts.last_send_ns for counts in sent)]),
+            calls=node.calls + sum(counts.sent for counts in sent),
+            next_tick_ns=node.next_tick_ns,
+            is_source=not life.plan.inputs,
+            has_messages=any(counts.sent > counts.dropped + counts.taken for counts in queued),
+        )
+
+
+def _view(route: Route, is_waiting: bool, sent: int, taken: int) -> EdgeView:
+    return EdgeView(route.sender, route.output, route.reader, route.input, is_waiting, sent, taken)
