@@ -1,0 +1,97 @@
+"""Our own distribution as a wheel, made from the installed copy, for managed environments.
+
+Strategy: a managed environment must get the dora that runs it, not what an index has under that name, and also where
+no index can be reached.  So the files of the imported package and its recorded metadata are packed again (an editable
+install works too: the package is where it was imported from).  The wheel lies in the user's cache, in a folder named
+by the state of those files, and is made once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from dora.errors import ResourceError
+
+DISTRIBUTION: Final = "dora-rs"
+_FILE_TIME: Final = (2020, 1, 1, 0, 0, 0)
+_WHEEL: Final = "Wheel-Version: 1.0\nGenerator: dora\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def own_version() -> str:
+    """The version of the distribution that runs."""
+    return _distribution().version
+
+
+@cache
+def own_state() -> str:
+    """Changes when a file of our package or its metadata changes."""
+    digest = hashlib.sha256(_metadata().encode())
+    for name, file in _package_files():
+        found = file.stat()
+        digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def own_wheel(folder: Path) -> Path:
+    """The wheel, made below `folder` unless it is there."""
+    name = f"dora_rs-{own_version()}-py3-none-any.whl"
+    wheel = folder / "wheels" / own_state() / name
+    if not wheel.exists():
+        wheel.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = wheel.with_suffix(f".{os.getpid()}.new")
+        _write_wheel(unfinished)
+        unfinished.rename(wheel)
+    return wheel
+
+
+def _distribution() -> metadata.Distribution:
+    try:
+        return metadata.distribution(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        raise ResourceError(
+            f"{DISTRIBUTION} is not installed (only its source is on the path): pip install it"
+        ) from None
+
+
+def _metadata() -> str:
+    distribution = _distribution()
+    return distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+
+
+def _package_files() -> Iterator[tuple[str, Path]]:
+    root = Path(__file__).parent.parent
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(names):
+            if not name.endswith((".pyc", ".swp", "~")):
+                file = Path(folder, name)
+                yield str(file.relative_to(root.parent)), file
+
+
+def _write_wheel(path: Path) -> None:
+    distribution = _distribution()
+    info = f"dora_rs-{distribution.version}.dist-info"
+    contents = [(name, file.read_bytes()) for name, file in _package_files()]
+    contents.append((f"{info}/METADATA", _metadata().encode()))
+    contents.append((f"{info}/entry_points.txt", (distribution.read_text("entry_points.txt") or "").encode()))
+    contents.append((f"{info}/WHEEL", _WHEEL.encode()))
+    record = "".join(f"{name},sha256={_digest(content)},{len(content)}\n" for name, content in contents)
+    contents.append((f"{info}/RECORD", f"{record}{info}/RECORD,,\n".encode()))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents:
+            entry = zipfile.ZipInfo(name, _FILE_TIME)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+
+
+def _digest(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
