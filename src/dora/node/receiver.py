@@ -148,6 +148,8 @@ class Receiver:
         event = source.take()
         if event is None:
             self._end_edges(source)
+        elif source.edges[0].verdict:
+            self._round.append(source)  # look for the end of the edge, also if a forked child keeps its pipe open
         elif not self._round and not self._timers and len(self._inputs) == 1:
             self._round.append(source)  # the only input: no need to ask the kernel who is next
         return event
