@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from dora.cli.durations import DURATION
 
 _OPTIONAL_VALUE: Final = "--exit-when-nodes-finish"
 _LEVELS: Final = ("error", "warn", "info", "debug", "trace", "stdout")
+_HELD_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""not between the making of the runtime directory and that of the minder, which removes it"""
 _EPILOG: Final = """\b
 Examples:
   dora run dataflow.yml
@@ -79,8 +82,12 @@ def run(debug: bool, **stated: Any) -> int:
     from dora.runner.processes import Processes
     from dora.runner.runtime_dir import create_runtime_dir
 
-    runtime_dir = create_runtime_dir()
-    processes = Processes.start(runtime_dir)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
+    try:
+        runtime_dir = create_runtime_dir()
+        processes = Processes.start(runtime_dir)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_SIGNALS)
     with processes:
         from dora.runner.foreground import run_dataflow
 
