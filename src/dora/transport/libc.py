@@ -65,17 +65,20 @@ thread_count: Final[Callable[[], int]] = _thread._count
 """Python threads besides the main one: with none, `os.read` and `os.write` are the faster way (no GIL to lose)"""
 
 
-_piece: Final = ctypes.create_string_buffer(4096)
-_piece_at: Final = ctypes.addressof(_piece)
+PIECE_BYTES: Final = 4096
 
 
-def read_some(fd: int) -> bytes | None:
-    """Up to 4096 bytes of a non-blocking pipe, `b""` at EOF, None: nothing there."""
+def read_some(fd: int, scratch_at: int) -> bytes | None:
+    """Up to `PIECE_BYTES` of a non-blocking pipe, `b""` at EOF, None: nothing there.
+
+    `scratch_at` is the address of as many bytes that no other thread uses: `read` keeps the GIL, but the interpreter
+    may switch threads right behind it.
+    """
     if thread_count():
-        got = read(fd, _piece_at, 4096)  # keeps the GIL, so the shared buffer is safe
-        return string_at(_piece_at, got) if got >= 0 else None
+        got = read(fd, scratch_at, PIECE_BYTES)
+        return string_at(scratch_at, got) if got >= 0 else None
     try:
-        return os.read(fd, 4096)
+        return os.read(fd, PIECE_BYTES)
     except BlockingIOError:
         return None
 

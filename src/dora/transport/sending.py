@@ -18,7 +18,6 @@ from dora.transport.arena import Arena
 from dora.transport.counters import EDGE_BYTES_SENT, EDGE_DROPPED, EDGE_LAST_SEND_NS, EDGE_SENT, EDGE_WAITING
 from dora.transport.pipes import CORRELATED, FLUSH, RECORD, RECORD_BYTES, WORD
 
-_RELEASE_BATCH: Final = 4096
 _NEVER: Final = 1 << 62
 _LARGEST_BATCH: Final = 64
 _count = ctypes.c_int()
@@ -52,15 +51,21 @@ class SendEdge:
         self._since_correlated = _NEVER
         self._queued = 0
         self._batch = max(1, min(_LARGEST_BATCH, queue_size // 4))
-        self._scratch = ctypes.create_string_buffer(RECORD_BYTES * (queue_size + 1))
+        self._scratch = ctypes.create_string_buffer(max(RECORD_BYTES * (queue_size + 1), libc.PIECE_BYTES))
         self._scratch_at = ctypes.addressof(self._scratch)
+        self._count = ctypes.c_int()
+        self._count_at = ctypes.addressof(self._count)
 
     def has_room(self) -> bool:
         """Whether one more record fits; asks the kernel only when the own count says full."""
         if self._queued < self.queue_size:
             return True
-        self._queued = queued_records(self.queue_read)
+        self._count_queued()
         return self._queued < self.queue_size
+
+    def _count_queued(self) -> None:
+        libc.ioctl(self.queue_read, libc.FIONREAD, self._count_at)
+        self._queued = self._count.value // RECORD_BYTES
 
     def set_waiting(self, is_waiting: bool) -> None:
         """Ask the reader for a word on the release pipe when it takes records.
@@ -99,7 +104,7 @@ class SendEdge:
 
     def _make_room(self) -> bool:
         """Pop the oldest records until one fits; False when correlated ones are queued (then rewrite)."""
-        self._queued = queued_records(self.queue_read)
+        self._count_queued()
         if self._queued < self.queue_size:
             return True
         if self._since_correlated < self._queued:
@@ -124,12 +129,12 @@ class SendEdge:
         return [raw[start : start + RECORD_BYTES] for start in range(0, len(raw), RECORD_BYTES)]
 
     def _rewrite(self, record: bytes, offset: int, flags: int) -> bool:
-        """Correlated records outlive plain ones; a flush outlives everything plain (dora node-api, section 5)."""
+        """Correlated records outlive plain ones; a flush discards all older plain ones (dora node-api, section 5)."""
         queue = [(item, *_offset_and_flags(item)) for item in self._take_back()]
         queue.append((record, offset, flags))
         keep = [entry for entry in queue[:-1] if entry[2] & CORRELATED or not flags & FLUSH] + queue[-1:]
         while len(keep) > self.queue_size:
-            plain = next((entry for entry in keep if not entry[2] & (CORRELATED | FLUSH)), keep[0])
+            plain = next((entry for entry in keep if not entry[2] & CORRELATED), keep[0])
             keep.remove(plain)
         kept = {id(entry) for entry in keep}
         for entry in queue[:-1]:
@@ -152,18 +157,21 @@ class SendEdge:
     def reclaim(self) -> None:
         """Take note of what the reader is done with."""
         held = self.held
-        while held and (words := libc.read_some(self.release_read)):
+        while held and (words := libc.read_some(self.release_read, self._scratch_at)):
             for (offset,) in WORD.iter_unpack(words):
                 if offset in held:  # `TAKEN` is not
                     held.discard(offset)
                     self._arena.drop(offset)
-            if len(words) < _RELEASE_BATCH:
+            if len(words) < libc.PIECE_BYTES:
                 break
 
     def inherit(self, dead: SendEdge) -> None:
         """Take over what is still queued on the edge of a dead reader; free what that reader held."""
         dead.reclaim()
-        records = dead._take_back()[-self.queue_size :]
+        records = dead._take_back()
+        for record in records[: -self.queue_size]:
+            dead._forget(_offset_and_flags(record)[0])
+        records = records[-self.queue_size :]
         queued = [_offset_and_flags(record) for record in records]
         for offset, _ in queued:
             if offset in dead.held:
