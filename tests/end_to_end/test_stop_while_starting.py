@@ -1,0 +1,76 @@
+"""A stop during start-up, whatever is half done then, is quick and a success (failures.md 15)."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import time
+
+import pytest
+
+from end_to_end.lineage import wait_all_gone
+from end_to_end.node_sources import COOPERATIVE, HANGING_IMPORT, TICKER, TICKS, add_pair
+from end_to_end.running import Flow, wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_stop_at_a_random_moment_of_the_start_takes_at_most_two_seconds(flow: Flow, seed: int) -> None:
+    add_pair(flow)
+    run = flow.start()
+    began_s = time.monotonic()
+    wait_until(lambda: list(flow.home.glob("run-*/lock")), what="dora run")
+    moment_s = random.Random(seed).uniform(0.0, 0.8)
+    wait_until(lambda: time.monotonic() > began_s + moment_s)
+    run.signal(signal.SIGINT)
+    wait_all_gone(run, 2.0)
+    ended = run.wait()
+    assert ended.code in (0, 130, -signal.SIGINT), ended
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_ctrl_c_ends_a_node_that_hangs_in_its_import_at_once(flow: Flow) -> None:
+    flow.node("hangs", HANGING_IMPORT, outputs=["out"])
+    flow.node("sink", COOPERATIVE, inputs={"in": "hangs/out"})
+    run = flow.start()
+    run.wait_said("hangs", "importing")
+    run.signal(signal.SIGINT)
+    assert wait_all_gone(run, 5.0) < 1.5
+    ended = run.wait()
+    assert ended.code == 0, ended
+    assert "failed" not in ended.stderr
+
+
+def test_node_that_waits_at_the_barrier_is_released_with_a_stop(flow: Flow) -> None:
+    flow.node("hangs", HANGING_IMPORT, outputs=["out"])
+    flow.node("waits", "print('here')\n" + COOPERATIVE, inputs={"in": "hangs/out"})
+    run = flow.start()
+    run.wait_said("waits", "here")
+    ended = run.wait(0.01) if run.process.poll() is not None else None
+    assert ended is None
+    run.signal(signal.SIGINT)
+    assert run.wait(5).code == 0, run.wait()
+    assert run.said("waits") == ["here", "ready", "STOP MANUAL"]
+
+
+def test_hanging_node_is_named_while_it_is_waited_for(flow: Flow) -> None:
+    flow.node("camera", HANGING_IMPORT, outputs=["out"])
+    flow.node("sink", COOPERATIVE, inputs={"in": "camera/out"})
+    run = flow.start()
+    wait_until(lambda: run.stderr().endswith("\n"), 10.0, "who is waited for")
+    assert re.fullmatch(r"starting: waiting for camera \(importing, [45] s\)\n", run.stderr())
+    run.signal(signal.SIGINT)
+    assert run.wait(5).code == 0, run.wait()
+
+
+def test_timers_do_not_tick_for_nodes_that_were_stopped_before_the_start(flow: Flow) -> None:
+    flow.node("hangs", HANGING_IMPORT, outputs=["out"])
+    flow.node("ticker", TICKER, inputs={**TICKS, "in": "hangs/out"}, outputs=["out"])
+    flow.node("sink", COOPERATIVE, inputs={"in": "ticker/out"})
+    run = flow.start()
+    run.wait_said("hangs", "importing")
+    run.signal(signal.SIGINT)
+    assert run.wait(5).code == 0, run.wait()
+    assert "INPUT in" not in run.said("sink")
