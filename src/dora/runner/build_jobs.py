@@ -183,7 +183,7 @@ def _environment_step(node: Node, env: Path, uv: str, working_dir: Path, options
         variables,
         "creating its environment",
         f"creation of {env}",
-        finish=partial(environments.finish, env, cache, environments.environment_id(env)),
+        finish=partial(environments.finish, env, environments.environment_id(env)),
     )
 
 
@@ -192,7 +192,7 @@ def _build_step(node: Node, env: Path | None, uv: str, working_dir: Path, option
     variables["PYTHONUNBUFFERED"] = "1"
     prelude = ""
     if env is not None:
-        variables |= environments.uv_settings(env, options.environ)
+        variables |= environments.uv_settings(environments.cache_dir(options.environ, working_dir), options.environ)
         prelude = environments.PIP_THROUGH_UV.format(uv=shlex.quote(uv))
     else:
         variables["PATH"] = _path_with_interpreter(node, variables.get("PATH", os.defpath), working_dir, options)

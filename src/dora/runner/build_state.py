@@ -134,7 +134,7 @@ def _content(path: Path, seen: set[Path]) -> Iterator[str]:
     yield f"{path} {hashlib.sha256(content).hexdigest()}\n"
     if path.suffix == ".txt":
         for included in _INCLUDE.findall(content.decode("utf-8", "replace")):
-            yield from _content(path.parent / included, seen)
+            yield from _content(Path(os.path.abspath(path.parent / included)), seen)
 
 
 def _tree(root: Path, suffixes: frozenset[str]) -> Iterator[str]:

@@ -46,8 +46,8 @@ install || install --offline
 
 PIP_THROUGH_UV: Final = """pip() {{
     case "${{1-}}" in
-        install|uninstall|list|freeze|show|check|sync|compile|tree) {uv} pip "$@" ;;
-        *) command pip "$@" ;;
+        install|uninstall|list|freeze|show|check|sync|compile|tree) {uv} pip "$@" || return ;;
+        *) command pip "$@" || return ;;
     esac
 }}
 pip3() {{ pip "$@"; }}
@@ -102,19 +102,25 @@ def create_command(env: Path, uv: str, cache: Path) -> tuple[str, ...]:
     return ("/bin/sh", "-c", CREATE, "dora", uv, sys.executable, str(env), str(own_wheel(cache)), what)
 
 
-def finish(env: Path, cache: Path, former_id: str | None) -> None:
+def finish(env: Path, former_id: str | None) -> None:
     """After `create_command`: guard our dora against others, and write the stamp."""
     constraints = env / CONSTRAINTS
     write_file(constraints, f"{DISTRIBUTION}=={own_version()}\n")
-    write_file(env / OVERRIDES, f"{DISTRIBUTION} @ {own_wheel(cache).as_uri()}\n")
     write_file(env / "pip.conf", f"[install]\nconstraint = {constraints.as_uri()}\n")
     stamp = {"id": former_id or str(uuid.uuid4()), "python": _python_state(), "dora": own_state()}
     write_file(env / STAMP, json.dumps(stamp))
 
 
-def uv_settings(env: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def uv_settings(cache: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Variables for uv inside a build: pip's indexes, and our dora as it is."""
-    return settings_for_uv(environ) | {"UV_OVERRIDE": str(env / OVERRIDES)}
+    wheel = own_wheel(cache)
+    overrides = wheel.parent / OVERRIDES
+    if " " in str(
+        overrides
+    ):  # uv takes it as the end of the name; without, only a bound such as ==0.3.5 is not overruled
+        return settings_for_uv(environ)
+    write_file(overrides, f"{DISTRIBUTION} @ {wheel.as_uri()}\n")
+    return settings_for_uv(environ) | {"UV_OVERRIDE": str(overrides)}
 
 
 def cache_dir(environ: Mapping[str, str], working_dir: Path) -> Path:
