@@ -6,12 +6,12 @@ what it asked for; `report.py` turns these records into text and decides nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Union
 
+import msgspec
 
-@dataclass(frozen=True)
-class Exited:
+
+class Exited(msgspec.Struct, frozen=True):
     """The process ended by itself.
 
     Attributes:
@@ -22,16 +22,14 @@ class Exited:
     was_connected: bool = True
 
 
-@dataclass(frozen=True)
-class Signalled:
+class Signalled(msgspec.Struct, frozen=True):
     """A signal that we did not plan ended the process."""
 
     signum: int
     was_connected: bool = True
 
 
-@dataclass(frozen=True)
-class KilledAfterGrace:
+class KilledAfterGrace(msgspec.Struct, frozen=True):
     """It did not react to a stop in time, so we ended it.
 
     Attributes:
@@ -42,8 +40,7 @@ class KilledAfterGrace:
     waited_s: float
 
 
-@dataclass(frozen=True)
-class SpawnFailed:
+class SpawnFailed(msgspec.Struct, frozen=True):
     """The process could not be started.
 
     Attributes:
@@ -55,8 +52,7 @@ class SpawnFailed:
     message: str
 
 
-@dataclass(frozen=True)
-class KilledByRunner:
+class KilledByRunner(msgspec.Struct, frozen=True):
     """We ended it because of a rule of its own: `startup_timeout`, `health_check_timeout`.
 
     Attributes:
@@ -66,23 +62,20 @@ class KilledByRunner:
     reason: str
 
 
-@dataclass(frozen=True)
-class Cascaded:
+class Cascaded(msgspec.Struct, frozen=True):
     """It ended as a consequence of another node's end before the start barrier opened."""
 
     because_of: str
 
 
-@dataclass(frozen=True)
-class StartAborted:
+class StartAborted(msgspec.Struct, frozen=True):
     """It was still starting when the run was stopped; never a failure by itself."""
 
 
 Ending = Union[Exited, Signalled, KilledAfterGrace, SpawnFailed, KilledByRunner, Cascaded, StartAborted]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How one node ended, its last run only.
 
     Attributes:
@@ -108,8 +101,7 @@ class Outcome:
     restarts: int = 0
 
 
-@dataclass(frozen=True)
-class InputCounts:
+class InputCounts(msgspec.Struct, frozen=True):
     """What happened on one input during the run.
 
     Attributes:
@@ -127,8 +119,7 @@ class InputCounts:
     policy: str
 
 
-@dataclass(frozen=True)
-class RunSummary:
+class RunSummary(msgspec.Struct, frozen=True):
     """Everything the block at the end is made from.
 
     Attributes:

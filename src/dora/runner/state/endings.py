@@ -7,8 +7,9 @@ against the run.  A planned stop is a success: an exit with 0, or death by our o
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from dora.runner.outcomes import Cascaded, Ending, Exited, KilledAfterGrace, KilledByRunner, Signalled, StartAborted
 from dora.runner.state.times import NS_PER_S
@@ -17,8 +18,7 @@ _PLANNED_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _PLANNED_CODES: Final = frozenset({128 + signal.SIGTERM, 128 + signal.SIGINT})
 
 
-@dataclass(frozen=True)
-class Treatment:
+class Treatment(msgspec.Struct, frozen=True):
     """What the runner had done to a process when it ended.
 
     Attributes:

@@ -6,7 +6,7 @@ the wait doubles with each restart in the window, up to `max_restart_delay`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from dora.dataflow.descriptor import RestartPolicy
 from dora.runner.state.times import NS_PER_S, seconds_ns
@@ -14,15 +14,13 @@ from dora.runner.state.times import NS_PER_S, seconds_ns
 _LARGEST_EXPONENT = 16
 
 
-@dataclass(frozen=True)
-class Restart:
+class Restart(msgspec.Struct, frozen=True):
     """Start it again after this wait."""
 
     delay_ns: int
 
 
-@dataclass(frozen=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """The policy would, the budget does not allow it."""
 
     max_restarts: int
