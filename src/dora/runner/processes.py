@@ -111,7 +111,11 @@ class Processes:
         minder.prctl(minder.PR_SET_CHILD_SUBREAPER, 1)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            pid = _start_minder(theirs.fileno(), directory)
+            try:
+                pid = _start_minder(theirs.fileno(), directory)
+            except OSError as error:
+                ours.close()
+                raise ResourceError(f"cannot start {sys.executable}: {error.strerror}") from error
         _minder_pids.add(pid)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_PATIENCE_S, 0))
         return cls(ours, pid, directory, spared)
