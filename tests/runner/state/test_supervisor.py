@@ -418,6 +418,30 @@ def test_time_in_which_nobody_ran_does_not_count() -> None:
     assert play.pass_time(9.0) == [e.SignalNode("a", signal.SIGTERM)]
 
 
+def finishing() -> Play:
+    play = Play(A, replace(B, finish_grace_s=2.0), grace_s=1)
+    play.run("a", "b")
+    assert play.pass_time(60) == []
+    play.exit("a")
+    assert play.pass_time(1.9) == []
+    assert play.pass_time(0.1) == [e.SendStop("b")]
+    return play
+
+
+def test_a_node_that_goes_on_after_its_inputs_closed_is_stopped_if_it_says_so() -> None:
+    play = finishing()
+    play.exit("b")
+    assert not play.supervisor.has_failed
+
+
+def test_a_node_that_must_be_killed_after_its_inputs_closed_has_failed() -> None:
+    play = finishing()
+    assert play.pass_time(1.0) == [e.SignalNode("b", signal.SIGTERM)]
+    play.exit("b", None, signal.SIGTERM)
+    reason = "did not end after all its inputs had closed (finish_grace_secs) and it was stopped"
+    assert play.ending("b") == (KilledByRunner(reason), True)
+
+
 # -- restarting
 
 AGAIN = replace(A, restart=RestartPolicy("on-failure", max_restarts=2, delay_s=0.2))

@@ -35,6 +35,8 @@ class NodeLife:
         is_connected: its link is open.
         was_connected: this run of it has opened a link.
         is_ready, is_started: it said `Ready`; it was told `Start`.
+        drained_ns: since when all its inputs are closed, if that is watched (`finish_grace_secs`).
+        is_straggler: it was stopped because it went on for too long after that.
         failed_start_of: the node because of which it was told that the dataflow will not start.
         kill_reason: the rule by which we killed this run of it.
     """
@@ -68,6 +70,8 @@ class NodeLife:
         self.spawned_ns: int | None = None
         self.respawn_ns: int | None = None
         self.link_lost_ns: int | None = None
+        self.drained_ns: int | None = None
+        self.is_straggler = False
         self.is_connected = False
         self.was_connected = False
         self.is_ready = False
@@ -98,6 +102,13 @@ class NodeLife:
         """When a link that was lost without a word counts as closed, or None."""
         return None if self.link_lost_ns is None else self.link_lost_ns + LINK_GRACE_NS
 
+    def finish_due_ns(self) -> int | None:
+        """When `finish_grace_secs` is over, or None."""
+        limit_s = self.plan.finish_grace_s
+        if limit_s is None or self.drained_ns is None or self.ladder is not None:
+            return None
+        return self.drained_ns + seconds_ns(limit_s)
+
     def rung_due_ns(self) -> int | None:
         """When the next rung of its stop ladder is due, or None."""
         if self.ladder is None or not self.is_alive:
@@ -108,7 +119,7 @@ class NodeLife:
         """Everything that is due at some time."""
         if self.phase is Phase.ENDED:
             return []
-        dues = (self.respawn_ns, self.closing_due_ns(), self.startup_due_ns(), self.rung_due_ns())
+        dues = [self.respawn_ns, self.closing_due_ns(), self.startup_due_ns(), self.finish_due_ns(), self.rung_due_ns()]
         return [due for due in dues if due is not None]
 
     def shift(self, by_ns: int) -> None:
@@ -119,3 +130,5 @@ class NodeLife:
             self.spawned_ns += by_ns
         if self.link_lost_ns is not None:
             self.link_lost_ns += by_ns
+        if self.drained_ns is not None:
+            self.drained_ns += by_ns

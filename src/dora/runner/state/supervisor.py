@@ -64,6 +64,7 @@ class Supervisor:
         self.failure: str | None = None
         self.routes: Final = routes_of(dataflow)
         self._book: Final = EdgeBook(self.routes)
+        self._finishing = [life for life in self.lives.values() if life.plan.finish_grace_s is not None]
         self._grace_ns: Final = seconds_ns(grace_s)
         self._drains_timers: Final = drains_timers
         self._has_dynamic = any(node.is_dynamic for node in dataflow.nodes)
@@ -93,6 +94,9 @@ class Supervisor:
         if self._is_finished:
             return []
         effects = self._rules[type(stimulus)](stimulus, now_ns)
+        for life in self._finishing:
+            if life.drained_ns is None and life.is_started and self._are_inputs_closed(life):
+                life.drained_ns = now_ns
         if not self._is_finished and self._is_over():
             self._is_finished = True
             effects.append(Finish())
@@ -356,8 +360,19 @@ class Supervisor:
             if startup_ns is not None and now_ns >= startup_ns and life.is_alive:
                 reason = f"did not connect within startup_timeout ({life.plan.startup_timeout_s:g} s)"
                 effects += self._kill(life, reason)
+            effects += self._hurry(life, now_ns)
             effects += self._climb(life, now_ns)
         return effects
+
+    def _hurry(self, life: NodeLife, now_ns: int) -> list[Effect]:
+        """Stop a node that goes on although nothing can come any more."""
+        finish_ns = life.finish_due_ns()
+        if finish_ns is None or now_ns < finish_ns or not life.is_alive:
+            return []
+        life.is_straggler = True
+        life.ladder = StopLadder(now_ns, self._grace_ns)
+        text = f"still running {life.plan.finish_grace_s:g} s (finish_grace_secs) after its inputs closed: stopping it"
+        return [Note(text, "warn", life.id), SendStop(life.id)]
 
     def _note_time_lost(self, stimulus: s.TimeLost, _: int) -> list[Effect]:
         for life in self.lives.values():
@@ -370,6 +385,8 @@ class Supervisor:
         signum = life.ladder.step(now_ns, can_hear_stop=life.was_connected)
         if signum is None:
             return []
+        if life.is_straggler:
+            life.kill_reason = "did not end after all its inputs had closed (finish_grace_secs) and it was stopped"
         waited_s = (now_ns - life.ladder.began_ns) / NS_PER_S
         note = Note(f"still running {waited_s:.0f} s after the stop: {signum.name}", "warn", life.id)
         act: Effect = KillNode(life.id) if signum is signal.SIGKILL else SignalNode(life.id, signum)
