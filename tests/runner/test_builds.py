@@ -15,7 +15,7 @@ import pytest
 from process_probes import wait_for, wait_gone
 
 from dora.dataflow.descriptor import Dataflow, Node
-from dora.errors import NodeError
+from dora.errors import NodeError, ResourceError
 from dora.runner.builds import build_all
 
 
@@ -288,3 +288,9 @@ def test_download_with_a_wrong_checksum_is_an_error_and_leaves_no_file(
 def test_url_that_is_not_there_is_an_error(folder: Folder, served: tuple[Path, str]) -> None:
     with pytest.raises(NodeError, match=r"exit status 1:\n  cannot download http://.*/none.py: HTTP Error 404"):
         folder.build(Node("a", f"{served[1]}/none.py"))
+
+
+def test_folder_that_cannot_be_written_is_named(folder: Folder) -> None:
+    (folder.path / ".dora").touch()
+    with pytest.raises(ResourceError, match=f"cannot keep the state of builds in {folder.path}: "):
+        folder.build(Node("a", "a.py", build="true"))

@@ -23,7 +23,7 @@ from typing import Final
 
 from dora.dataflow.descriptor import Dataflow, Node
 from dora.dataflow.programs import is_url
-from dora.errors import DescriptorError
+from dora.errors import DescriptorError, ResourceError
 from dora.runner import build_state, downloads, environments
 from dora.runner.interpreter import base_environment, download_path, interpreter_for
 from dora.runner.package_index import settings_for_uv
@@ -235,8 +235,11 @@ def _fingerprint(node: Node, dataflow: Dataflow, options: Options, managed: Mapp
 @contextmanager
 def _only_build(dataflow: Dataflow, listener: Listener) -> Iterator[None]:
     """Hold the lock of the dataflow's folder."""
-    folder = build_state.make_folder(dataflow.working_dir)
-    lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder = build_state.make_folder(dataflow.working_dir)
+        lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ResourceError(f"cannot keep the state of builds in {dataflow.working_dir}: {error.strerror}") from error
     name = str(dataflow.nodes[0].id)
     try:
         try:
