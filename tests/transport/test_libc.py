@@ -36,11 +36,13 @@ def thread(request: pytest.FixtureRequest) -> Iterator[None]:
         other.join()
 
 
+_scratch = ctypes.create_string_buffer(libc.PIECE_BYTES)
+
+
 @pytest.fixture
-def scratch() -> Iterator[int]:
+def scratch() -> int:
     """The address of 4096 bytes."""
-    buffer = ctypes.create_string_buffer(libc.PIECE_BYTES)
-    return ctypes.addressof(buffer)
+    return ctypes.addressof(_scratch)
 
 
 @pytest.mark.usefixtures("thread")

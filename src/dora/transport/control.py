@@ -25,9 +25,13 @@ _FD_BYTES: Final = array.array("i").itemsize
 def listen(path: str) -> socket.socket:
     """A non-blocking listener at `path`."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-    with _short(path) as short:
-        listener.bind(short)
-    listener.listen(1024)
+    try:
+        with _short(path) as short:
+            listener.bind(short)
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
     listener.setblocking(False)
     return listener
 
