@@ -153,6 +153,8 @@ def test_a_start_that_failed_is_a_failed_run_even_if_every_node_exits_with_0() -
     play.exit("a", 0)
     play.exit("b", 0)
     assert play.supervisor.has_failed
+    text = "Node a exited with code 0 before initializing dora: the dataflow does not start"
+    assert play.supervisor.failure == text
 
 
 def test_who_fails_by_itself_after_another_did_is_a_cause_of_its_own() -> None:

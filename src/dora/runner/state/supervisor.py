@@ -99,6 +99,8 @@ class Supervisor:
                 life.drained_ns = now_ns
         if not self._is_finished and self._is_over():
             self._is_finished = True
+            if self.barrier.failed_by is not None and not any(outcome.is_failure for outcome in self.outcomes()):
+                self.failure = self._start_error  # everybody exited with 0, or was still importing
             effects.append(Finish())
         return effects
 
