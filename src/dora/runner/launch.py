@@ -11,10 +11,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from dora.dataflow.descriptor import Dataflow, Node
+from dora.dataflow.programs import check_sources
 from dora.errors import DescriptorError, ResourceError
 from dora.runner.interpreter import command_for, environment_for
 from dora.runner.processes import Processes, SpawnRequest
@@ -122,9 +124,14 @@ class Launcher:
             try:
                 self._argv[name], self.commands[name] = self._command(node)
             except DescriptorError as error:
-                problems += [self._located(problem) for problem in error.problems]
+                problems += self._explain(node, error)
         if problems:
             raise DescriptorError(problems)
+
+    def _explain(self, node: Node, error: DescriptorError) -> list[str]:
+        """Why its program cannot be found, with the place of its `path` and similar names where that is the reason."""
+        missing = check_sources(replace(self.dataflow, nodes=(node,)), self._environ)
+        return missing or [self._located(problem) for problem in error.problems]
 
     def _located(self, problem: str) -> str:
         """`line 3: text` with the file in front, as every other problem of the file."""
