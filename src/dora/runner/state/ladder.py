@@ -1,7 +1,7 @@
 """The stop ladder of one node: STOP, SIGTERM at the grace, SIGKILL five seconds later (design.md 11.20).
 
-Strategy: a node that has never connected cannot hear STOP, so for it SIGTERM is the first word, after a second in
-which a node that is half-way through its imports may still connect.
+Strategy: a node that has never connected cannot hear STOP, so for it SIGTERM is the first word, after a moment in
+which a node that is just about to connect may do so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from dora.runner.state.times import NS_PER_S
 
 KILL_AFTER_NS: Final = 5 * NS_PER_S
-UNCONNECTED_GRACE_NS: Final = NS_PER_S
+UNCONNECTED_GRACE_NS: Final = NS_PER_S // 4
 
 
 class StopLadder:
