@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
+from types import TracebackType
 from typing import Any, Final
 
 from dora import env
@@ -149,7 +150,9 @@ class Link:
             raise NodeError("The runner of this dataflow is gone.")
         message = messages.decode_to_node(payload)
         if isinstance(message, messages.StartFailed):
-            raise NodeError(message.reason)
+            error = NodeError(message.reason)
+            _tell_without_traceback(error)
+            raise error
         return message, fds
 
     def _send(self, message: messages.ToRunner) -> None:
@@ -253,6 +256,19 @@ class Link:
         """In a forked child: leave the parent's link alone."""
         self.is_forked = True
         self._close_fds()
+
+
+def _tell_without_traceback(error: NodeError) -> None:
+    """When nobody catches `error`, print its text alone: the fault is elsewhere, and no line of this program has it."""
+    previous = sys.excepthook
+
+    def tell(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        if value is error:
+            print(f"dora: {error}", file=sys.stderr)
+        else:
+            previous(kind, value, trace)
+
+    sys.excepthook = tell
 
 
 def identity_from_environment() -> dict[str, str]:
