@@ -204,6 +204,7 @@ def command(*arguments: str) -> Callable[[Side, bool], Figures]:
 
 CASES = [
     *(Case(f"latency-{size}", latency("latency", size, rate)) for size, rate in RATES_HZ.items()),
+    Case("busy-512", latency("latency", 512, 1000)),
     Case("raw-40000000", latency("raw", 40_000_000, RATES_HZ[40_000_000])),
     Case("flood-512", throughput("flood", 512)),
     *(Case(f"bandwidth-{size}", throughput("bandwidth", size)) for size in (4096, 40_000, 400_000, 4_000_000)),
