@@ -178,8 +178,8 @@ def page(report: dict[str, Any]) -> str:
         "## What the machine itself can do",
         "\n".join(["| what | this machine |\n|---|---|", *floors]),
         "The budgets of 4 MB and 40 MB are held against the faster of the two copies.\n"
-        "A pause of a few milliseconds costs a process its place in the CPU's caches: that is the difference between the\n"
-        "two copies, and most of the difference between 200 and 1,000 messages a second.",
+        "A pause of a few milliseconds costs a process its place in the CPU's caches: that is the difference between\n"
+        "the two copies, and most of the difference between 200 and 1,000 messages a second.",
         *(["## Runs that failed", "\n".join(failures)] if failures else []),
     ]
     return "\n\n".join(parts) + "\n"
