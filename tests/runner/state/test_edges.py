@@ -137,3 +137,23 @@ def test_inputs_are_closed_when_every_sender_has_ended_for_good() -> None:
     book.leave("c", m.FAILED)
     assert book.are_inputs_closed("b")
     assert not book.are_inputs_closed("a")
+
+
+def test_a_final_verdict_replaces_the_promise_that_an_absent_reader_was_not_told_yet() -> None:
+    history = [("connect", "a"), ("leave", "a", m.RESTARTING), ("leave", "a", m.FAILED, "why"), ("connect", "b")]
+    assert play(history)[2:] == [[], [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.FAILED, "why")]]
+
+
+def test_a_broken_promise_is_of_no_interest_to_a_reader_that_has_ended() -> None:
+    history = [("connect", "a"), ("connect", "b"), ("leave", "a", m.RESTARTING), ("leave", "b", m.CLOSED)]
+    assert play([*history, ("leave", "a", m.FAILED)])[4] == []
+
+
+def test_a_reader_that_never_comes_is_taken_off_its_sender() -> None:
+    history = [("connect", "a"), ("leave", "b", m.CLOSED)]
+    assert play(history)[1] == [e.ForgetEdge(edge(1)), e.RemoveEdge(edge(1))]
+
+
+def test_a_reader_that_dies_before_it_was_wired_is_still_expected() -> None:
+    history = [("connect", "a"), ("leave", "b", m.RESTARTING), ("connect", "b")]
+    assert play(history)[1:] == [[], [e.GiveReader(edge(1))]]

@@ -520,3 +520,99 @@ def test_a_node_without_inputs_is_restarted_too() -> None:
     play = Play(replace(A, restart=RestartPolicy("always")))
     play.run("a")
     assert only(e.SpawnNode, play.exit("a", 0)) == [e.SpawnNode("a", 1)]
+
+
+# -- what comes late or twice changes nothing
+
+
+def test_nothing_follows_the_end() -> None:
+    play = Play()
+    play.tell(s.Began())
+    assert play.tell(s.StopRequested("Ctrl-C")) == []
+
+
+@pytest.mark.parametrize(
+    "stimulus",
+    [
+        s.NodeSpawned("a", 7),
+        s.NodeSaidHello("a"),
+        s.NodeReady("a"),
+        s.OutputsClosed("a"),
+        s.LinkLost("a"),
+        s.ProcessExited("a", 1, None),
+        s.NodeHung("a"),
+        s.TimePassed(),
+    ],
+)
+def test_news_of_a_node_that_has_ended_are_ignored(stimulus: s.Stimulus) -> None:
+    play = Play(A, B)
+    play.run("a", "b")
+    play.exit("a")
+    assert play.tell(stimulus) == []
+
+
+def test_a_second_ready_changes_nothing() -> None:
+    play = Play(A, B)
+    play.run("a", "b")
+    assert play.tell(s.NodeReady("a")) == []
+
+
+def test_the_next_deadline_is_the_earliest_of_all_nodes() -> None:
+    play = Play(replace(A, startup_timeout_s=5.0), replace(B, startup_timeout_s=3.0))
+    play.spawn()
+    assert play.supervisor.next_deadline_ns() == 103 * SECOND_NS
+    play.connect("a", "b")
+    assert play.supervisor.next_deadline_ns() is None
+
+
+def test_those_that_still_run_are_named_in_file_order() -> None:
+    play = Play(A, B, DYNAMIC)
+    play.run("a", "b")
+    play.exit("a")
+    assert play.supervisor.still_running() == ["b"]
+
+
+def test_time_that_was_lost_moves_every_deadline() -> None:
+    play = Play(replace(A, startup_timeout_s=5.0), replace(B, finish_grace_s=1.0))
+    play.spawn()
+    play.tell(s.TimeLost(60 * SECOND_NS))
+    assert play.supervisor.next_deadline_ns() == 165 * SECOND_NS
+    play.connect("a", "b")
+    play.tell(s.LinkLost("a"), s.TimeLost(60 * SECOND_NS))
+    assert play.supervisor.next_deadline_ns() == 160 * SECOND_NS + SECOND_NS // 2
+    play.exit("a")
+    play.tell(s.TimeLost(60 * SECOND_NS))
+    assert play.supervisor.next_deadline_ns() == 161 * SECOND_NS
+
+
+def test_a_failed_start_cancels_a_pending_restart() -> None:
+    play = Play(node("x"), AGAIN, B)
+    play.run("b")
+    play.exit("a", 1)
+    play.exit("x", 1)
+    assert play.ending("a") == (StartAborted(), False)
+
+
+def test_a_node_that_exits_with_an_unnamed_signal_is_described_by_its_number() -> None:
+    play = Play(A, B)
+    play.run("a", "b")
+    assert verdicts(play.exit("a", None, 35)) == [(FAILED, "exited because of signal 35")]
+
+
+def test_a_stop_after_a_failed_start_releases_nobody() -> None:
+    play = Play(A, B)
+    play.run("b")
+    play.exit("a", 1)
+    assert play.tell(s.StopRequested("Ctrl-C")) == []
+    assert play.tell(s.StopRequested("Ctrl-C"), after_s=1.0) == [e.KillAll(), e.Finish()]
+
+
+@pytest.mark.parametrize("stimuli", [[s.StopRequested("Ctrl-C")] * 2, [s.MinderGone()]])
+def test_a_sudden_end_does_not_change_how_others_have_ended(stimuli: list[s.Stimulus]) -> None:
+    play = Play(A, B)
+    play.run("a", "b")
+    play.exit("a", 3)
+    for stimulus in stimuli:
+        play.tell(stimulus, after_s=1.0)
+    assert play.ending("a") == (Exited(3), True)
+    assert not play.ending("b")[1]

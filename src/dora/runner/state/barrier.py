@@ -51,11 +51,9 @@ class Barrier:
 
         A program that is alone never had to connect: then nothing failed.
         """
-        if self.is_decided:
-            return False
-        if others_alive:
+        if others_alive and not self.is_decided:
             self.failed_by = node
-        return others_alive
+        return self.failed_by == node
 
     def release(self) -> None:
         """A stop came: nobody waits any longer."""
