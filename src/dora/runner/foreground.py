@@ -14,7 +14,7 @@ from typing import Final
 
 from dora.dataflow.descriptor import Dataflow
 from dora.dataflow.load import load_dataflow
-from dora.dataflow.programs import is_url
+from dora.dataflow.programs import check_local, is_url
 from dora.errors import DescriptorError
 from dora.ids import new_dataflow_id
 from dora.runner.console import Console, ConsoleOptions
@@ -41,6 +41,9 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
     """
     with processes:
         dataflow = load_dataflow(options.path, overrides=options.env)
+        foreign = check_local(dataflow)
+        if foreign:
+            raise DescriptorError(foreign)
         dataflow_id = new_dataflow_id()
         console = _make_console(options, dataflow, dataflow_id)
         try:
