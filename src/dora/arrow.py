@@ -23,7 +23,6 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from dora.errors import NodeError
-from dora.transport import libc
 
 FLAT: Final = 0
 BITS: Final = 1
@@ -42,6 +41,11 @@ class InvalidDataError(NodeError, TypeError):
     """`send_output` was given something that has no clear meaning as an Arrow array."""
 
 
+Copy = Callable[[int, Any, int], object]
+"""copies `size` bytes from an address, or a bytes object, to an address: (target, source, size)"""
+Writer = Callable[[int, Copy], None]
+
+
 class Body(NamedTuple):
     """What is to be written into a chunk.
 
@@ -51,7 +55,7 @@ class Body(NamedTuple):
         length: elements.
         key: what the type description is cached under, or None: the body describes itself.
         type: the Arrow type.
-        write: called with the chunk's address, or None:
+        write: called with the chunk's address and a function that copies (target, source, size), or None:
         buffer: all of the body as one Arrow buffer, so that small ones are copied without a foreign call.
     """
 
@@ -60,7 +64,7 @@ class Body(NamedTuple):
     length: int
     key: Any
     type: Any
-    write: Callable[[int], None] | None
+    write: Writer | None
     buffer: Any = None
 
 
@@ -138,12 +142,12 @@ class _Copy:
         self._size = size
         self._owner = owner
 
-    def __call__(self, address: int) -> None:
+    def __call__(self, address: int, copy: Copy) -> None:
         if self._size:
-            libc.copy(address, self._source, self._size)
+            copy(address, self._source, self._size)
 
 
-def _nothing(address: int) -> None:
+def _nothing(address: int, copy: Copy) -> None:
     """There are no bytes."""
 
 
@@ -200,10 +204,10 @@ def _fixed_width(data: Any, key: Any, width: int) -> Body:
     )
 
 
-def _both(first: _Copy, at: int, second: _Copy) -> Callable[[int], None]:
-    def write(address: int) -> None:
-        first(address)
-        second(address + at)
+def _both(first: _Copy, at: int, second: _Copy) -> Writer:
+    def write(address: int, copy: Copy) -> None:
+        first(address, copy)
+        second(address + at, copy)
 
     return write
 
@@ -230,7 +234,7 @@ def _stream(data: Any) -> Body:
     _write_stream(counter, batch)
     size = counter.size()
 
-    def write(address: int) -> None:
+    def write(address: int, copy: Copy) -> None:
         chunk = (ctypes.c_char * size).from_address(address)
         _write_stream(pa.FixedSizeBufferWriter(pa.py_buffer(chunk)), batch)
 

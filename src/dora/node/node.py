@@ -209,7 +209,7 @@ class Node:
         """`next` for asyncio: runs on the loop itself, without a thread.  Cancelling it loses no event."""
         if timeout is not None:
             _check_timeout(timeout)
-        from dora.node.awaiting import receive
+        from dora.node.awaiting import receive  # loads asyncio, which most nodes do without
 
         return receive(self, timeout)
 
@@ -277,7 +277,7 @@ class Node:
         if output is None or self._link.is_forked:
             self._check_output_id(output_id)
             raise NodeError(f"Output `{output_id}` not in node's output list.{self._suggestion(output_id)}")
-        from dora.node.samples import SampleHandler
+        from dora.node.samples import SampleHandler  # few nodes fill messages in place
 
         return SampleHandler(output, size, metadata)
 

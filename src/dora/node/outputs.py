@@ -156,7 +156,7 @@ class Output:
     def _fill(self, offset: int, body: arrow.Body) -> None:
         try:
             if body.write is not None:
-                body.write(self._arena.address + offset)
+                body.write(self._arena.address + offset, libc.copy)
             else:
                 libc.copy(self._arena.address + offset, body.buffer.address, body.size)
         except BaseException:
