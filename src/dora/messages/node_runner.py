@@ -113,7 +113,7 @@ class EdgeVerdict(msgspec.Struct, frozen=True, tag=True):
     Attributes:
         verdict: `CLOSED`, `FAILED` or `RESTARTING`.
         error: for `FAILED`, what is told in NODE_FAILED.
-        run: which run of the sender ended (its restart count); NODE_FAILED and NODE_RESTARTED are told once per run.
+        run: number of that ending of the sender; NODE_FAILED and NODE_RESTARTED are told once for each.
     """
 
     edge: int

@@ -96,6 +96,7 @@ class SendVerdict(msgspec.Struct, frozen=True):
     edge: Edge
     verdict: str
     error: str = ""
+    run: int = 0
 
 
 class RemoveEdge(msgspec.Struct, frozen=True):

@@ -145,7 +145,7 @@ class Handlers:
         edge = effect.edge
         if is_runner_sender(edge.route.sender):
             self._log_outputs.close_edge(edge.route.sender, edge.number)
-        self._say(edge.route.reader, messages.EdgeVerdict(edge.number, effect.verdict, effect.error))
+        self._say(edge.route.reader, messages.EdgeVerdict(edge.number, effect.verdict, effect.error, effect.run))
 
     def _remove_edge(self, effect: e.RemoveEdge) -> None:
         sender = effect.edge.route.sender

@@ -36,7 +36,7 @@ def test_both_ends_of_one_edge_are_handed_over_in_any_order(first: str, second: 
 @pytest.mark.parametrize("verdict", [m.CLOSED, m.FAILED])
 def test_the_reader_is_told_once_how_the_sender_ended(verdict: str) -> None:
     history = [("connect", "a"), ("connect", "b"), ("leave", "a", verdict, "why"), ("leave", "a", verdict, "why")]
-    assert play(history)[2:] == [[e.SendVerdict(edge(1), verdict, "why")], []]
+    assert play(history)[2:] == [[e.SendVerdict(edge(1), verdict, "why", 1)], []]
 
 
 def test_the_sender_is_told_once_that_the_reader_is_gone_for_good() -> None:
@@ -52,7 +52,7 @@ def test_nobody_is_told_of_a_reader_whose_sender_is_gone_too() -> None:
 def test_a_restarted_sender_gets_a_new_edge_that_the_reader_reads_next() -> None:
     history = [("connect", "a"), ("connect", "b"), ("leave", "a", m.RESTARTING), ("connect", "a")]
     assert play(history)[2:] == [
-        [e.SendVerdict(edge(1), m.RESTARTING)],
+        [e.SendVerdict(edge(1), m.RESTARTING, "", 1)],
         [e.GiveWriter(edge(2)), e.GiveReader(edge(2))],
     ]
 
@@ -72,18 +72,18 @@ def test_a_restart_that_does_not_come_ends_in_a_final_verdict_on_an_edge_of_its_
     assert play(history)[3] == [
         e.GiveReader(edge(2)),
         e.ForgetEdge(edge(2)),
-        e.SendVerdict(edge(2), m.FAILED, "why"),
+        e.SendVerdict(edge(2), m.FAILED, "why", 2),
     ]
 
 
 def test_a_sender_that_never_came_closes_what_its_reader_waits_on() -> None:
     history = [("connect", "b"), ("leave", "a", m.CLOSED)]
-    assert play(history)[1] == [e.ForgetEdge(edge(1)), e.SendVerdict(edge(1), m.CLOSED, "")]
+    assert play(history)[1] == [e.ForgetEdge(edge(1)), e.SendVerdict(edge(1), m.CLOSED, "", 1)]
 
 
 def test_what_was_sent_to_an_absent_reader_waits_for_it_with_the_verdict() -> None:
     history = [("connect", "a"), ("leave", "a", m.FAILED, "why"), ("connect", "b")]
-    assert play(history)[1:] == [[], [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.FAILED, "why")]]
+    assert play(history)[1:] == [[], [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.FAILED, "why", 1)]]
 
 
 def test_a_reader_that_comes_back_after_its_sender_has_ended_is_told_so() -> None:
@@ -96,7 +96,7 @@ def test_a_reader_that_comes_back_after_its_sender_has_ended_is_told_so() -> Non
     ]
     assert play(history)[3:] == [
         [],
-        [e.GiveReader(edge(2)), e.ForgetEdge(edge(2)), e.SendVerdict(edge(2), m.CLOSED, "")],
+        [e.GiveReader(edge(2)), e.ForgetEdge(edge(2)), e.SendVerdict(edge(2), m.CLOSED, "", 1)],
     ]
 
 
@@ -105,7 +105,7 @@ def test_two_runs_of_a_sender_wait_for_an_absent_reader_in_order() -> None:
     assert play(history)[1:] == [
         [],
         [e.GiveWriter(edge(2))],
-        [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.RESTARTING, ""), e.GiveReader(edge(2))],
+        [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.RESTARTING, "", 1), e.GiveReader(edge(2))],
     ]
 
 
@@ -116,7 +116,10 @@ def test_a_sender_that_starts_again_finds_no_edge_to_a_reader_that_has_ended() -
 
 def test_a_node_that_closed_its_outputs_can_open_them_again() -> None:
     history = [("connect", "a"), ("connect", "b"), ("leave", "a", m.CLOSED), ("connect", "a"), ("leave", "a", m.CLOSED)]
-    assert play(history)[3:] == [[e.GiveWriter(edge(2)), e.GiveReader(edge(2))], [e.SendVerdict(edge(2), m.CLOSED, "")]]
+    assert play(history)[3:] == [
+        [e.GiveWriter(edge(2)), e.GiveReader(edge(2))],
+        [e.SendVerdict(edge(2), m.CLOSED, "", 2)],
+    ]
 
 
 def test_a_node_that_reads_itself_gets_both_ends() -> None:
@@ -141,7 +144,7 @@ def test_inputs_are_closed_when_every_sender_has_ended_for_good() -> None:
 
 def test_a_final_verdict_replaces_the_promise_that_an_absent_reader_was_not_told_yet() -> None:
     history = [("connect", "a"), ("leave", "a", m.RESTARTING), ("leave", "a", m.FAILED, "why"), ("connect", "b")]
-    assert play(history)[2:] == [[], [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.FAILED, "why")]]
+    assert play(history)[2:] == [[], [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.FAILED, "why", 2)]]
 
 
 def test_a_broken_promise_is_of_no_interest_to_a_reader_that_has_ended() -> None:

@@ -23,6 +23,9 @@ from dora.runner.effects import (
     SendVerdict,
 )
 
+Verdict = tuple[str, str, int]
+"""how a run of a sender ended, what is told of it, and the number of that ending: told once per reader"""
+
 
 @dataclass
 class _Entry:
@@ -31,7 +34,7 @@ class _Entry:
     has_reader: bool = False
     is_writer_ended: bool = False
     is_reader_ended: bool = False
-    verdict: tuple[str, str] | None = None
+    verdict: Verdict | None = None
 
     @property
     def is_over(self) -> bool:
@@ -54,7 +57,8 @@ class EdgeBook:
         self._incoming: dict[str, list[Route]] = {}
         self._entries: dict[Route, list[_Entry]] = {}
         self._connected: set[str] = set()
-        self._ended: dict[str, tuple[str, str]] = {}
+        self._ended: dict[str, Verdict] = {}
+        self._endings: dict[str, int] = {}
         self._last_number = 0
         for route in routes:
             self._outgoing.setdefault(route.sender, []).append(route)
@@ -76,11 +80,13 @@ class EdgeBook:
         """That run of `name` is over; `RESTARTING` if another follows.  Harmless when repeated."""
         self._connected.discard(name)
         is_final = verdict != RESTARTING
+        self._endings[name] = self._endings.get(name, 0) + 1
+        told = (verdict, error, self._endings[name])
         if is_final:
-            self._ended.setdefault(name, (verdict, error))
+            self._ended.setdefault(name, told)
         effects: list[Effect] = []
         for route in self._outgoing.get(name, []):
-            effects += self._end_writer(route, (verdict, error), is_final)
+            effects += self._end_writer(route, told, is_final)
         for route in self._incoming.get(name, []):
             effects += self._end_reader(route, is_final)
         return effects
@@ -142,7 +148,7 @@ class EdgeBook:
             entry.verdict = self._ended[route.sender]
         return []
 
-    def _end_writer(self, route: Route, verdict: tuple[str, str], is_final: bool) -> list[Effect]:
+    def _end_writer(self, route: Route, verdict: Verdict, is_final: bool) -> list[Effect]:
         effects: list[Effect] = []
         entries = self._entries[route]
         is_heard = route.reader in self._connected
@@ -161,7 +167,7 @@ class EdgeBook:
         self._tidy(route)
         return effects
 
-    def _correct_verdict(self, route: Route, verdict: tuple[str, str], is_heard: bool) -> list[Effect]:
+    def _correct_verdict(self, route: Route, verdict: Verdict, is_heard: bool) -> list[Effect]:
         """The restart that was announced will not come: an edge without a writer carries the final verdict."""
         last = self._entries[route][-1]
         if not last.has_reader:
