@@ -51,7 +51,10 @@ class Joined:
 
     def push(self, number: int, flags: int = 0, size: int = 8) -> int:
         """Send a number as the first word of a message of `size` bytes; returns the chunk's offset."""
-        offset = self.arena.allocate(size)
+        offset = self.arena.take_free(size)
+        if offset < 0:
+            self.sender.reclaim()
+            offset = self.arena.allocate(size)
         self.arena.view[offset : offset + 8] = number.to_bytes(8, "little")
         record = pipes.RECORD.pack(number, offset, size, 1, 0, 0, 0, 0, flags, 0)
         self.arena.hand_over(offset, self.sender.push(record, offset, size, flags, number + 1))
