@@ -57,7 +57,7 @@ def test_a_wrong_command_line_ends_with_2_and_starts_nothing(
         (["--env", "X"], "error: --env 'X': expected KEY=VALUE, for example --env SPEED=2\n"),
         (["--env", "=1"], "error: --env '=1': expected KEY=VALUE, for example --env SPEED=2\n"),
         (["--log-filter", "b=info"], "error: log filter 'b=info': no node 'b' (has: a)\n"),
-        ([], "error: dataflow.yml:2:1: node 'a': no file or program 'missing.py' in "),
+        ([], "error: dataflow.yml:3:11: node 'a': no file 'missing.py' in "),
     ],
 )
 def test_an_error_is_one_line_and_ends_with_1(dora_run: Call, capsys: Capture, options: list[str], error: str) -> None:
