@@ -8,6 +8,7 @@ as BENCH_* variables.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import statistics
@@ -168,7 +169,7 @@ def hello_world(side: Side, is_quick: bool) -> Figures:
 
 
 def stop(side: Side, is_quick: bool) -> Figures:
-    """From Ctrl-C to the prompt, with ten nodes that stop when told."""
+    """From Ctrl-C (SIGINT to the whole foreground group) to the prompt, with ten nodes that stop when told."""
     told_at = 0.0
 
     def interrupt(process: subprocess.Popen[bytes], out: Path) -> None:
@@ -178,7 +179,7 @@ def stop(side: Side, is_quick: bool) -> Figures:
             time.sleep(0.05)
         time.sleep(0.3)
         told_at = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
 
     run = run_dataflow(side, HERE / "dataflows" / "stop.yml", timeout_s=30, meanwhile=interrupt).run
     if run.code is None:

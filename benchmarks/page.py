@@ -166,8 +166,10 @@ def page(report: dict[str, Any]) -> str:
     parts = [
         "# Performance",
         "Made by `python benchmarks/run.py`, which runs the same node files on this project and on dora-rs in turn.\n"
-        f"Median of {report['rounds']} alternating rounds, in brackets the least and the greatest.\n"
-        f"Measured {report['started']} on {report['machine']}; load before the run {report['load_before']:.2f}.\n"
+        f"Median of {report['rounds']} alternating rounds{' of short cases' if report['is_quick'] else ''}, "
+        "in brackets the least and the greatest.\n"
+        f"Measured {report['started']} on {report['machine']}; "
+        f"load average before the run {report['load_before']:.1f}, at its end {report['load_after']:.1f}.\n"
         f"This project: {report['ours']}. dora-rs: {report['peer']}.",
         "Latency is one-way between two Python processes, through the whole API: from just before `send_output` of an\n"
         "Arrow array until the event dict with its array is there.",

@@ -96,7 +96,8 @@ def main() -> None:
         both = [sides.ours(chosen.ours), sides.peer(chosen.peer)]
         head = {side.name: side.version() for side in both} | {"machine": machine(), "rounds": chosen.rounds}
         head |= {"load_before": os.getloadavg()[0], "started": time.strftime("%Y-%m-%d")}
-        report = {**head, "values": measure_all(chosen, both)}
+        head |= {"is_quick": chosen.quick}
+        report = {**head, "values": measure_all(chosen, both), "load_after": os.getloadavg()[0]}
     chosen.output.mkdir(exist_ok=True, parents=True)
     (chosen.output / "performance.json").write_text(json.dumps(report, indent=1) + "\n")
     text = page.page(report)
