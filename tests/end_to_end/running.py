@@ -175,6 +175,8 @@ class Run:
 
     def end(self) -> list[str]:
         """End it if it still runs; returns the processes that outlived it (now killed), as text."""
+        if self._stdout.closed:
+            return []
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -208,6 +210,7 @@ class Flow:
         self.keys: dict[str, Any] = {}
         self._nodes: list[dict[str, Any]] = []
         self._runs: list[Run] = []
+        self._left: list[str] = []
         self._shm = set(os.listdir("/dev/shm"))
 
     def node(self, name: str, code: str, **keys: Any) -> None:
@@ -229,8 +232,11 @@ class Flow:
         return run
 
     def run(self, *options: str, timeout_s: float = 60.0, **start: Any) -> Ended:
-        """`dora run` to its end."""
-        return self.start(*options, **start).wait(timeout_s)
+        """`dora run` to its end; what it leaves is found by `leftovers`."""
+        run = self.start(*options, **start)
+        ended = run.wait(timeout_s)
+        self._left += run.end()
+        return ended
 
     @property
     def last(self) -> Run:
@@ -247,7 +253,7 @@ class Flow:
 
     def leftovers(self) -> list[str]:
         """End all runs and say what is left of them."""
-        left = [text for run in self._runs for text in run.end()]
+        left = self._left + [text for run in self._runs for text in run.end()]
         appeared = set(os.listdir("/dev/shm")) - self._shm
         left += [f"/dev/shm/{name}" for name in appeared if not name.endswith(".zenoh")]  # those are dora-rs's
         left += [f"runtime directory {path}" for path in self.home.iterdir()]

@@ -1,36 +1,31 @@
-"""The guide's first example, again and again."""
+"""Nothing is lost at the begin and at the end of processes: the guide's first example, first and last messages."""
 
 from __future__ import annotations
 
 import pytest
+
 from end_to_end.running import Flow
+from end_to_end.scenarios import starts
+from end_to_end.scenarios.marks import hold
 
 pytestmark = pytest.mark.slow
 
-SENDER = """
-import pyarrow as pa
-from dora import Node
 
-node = Node()
-for i in range(100):
-    node.send_output("message", pa.array([i]))
-"""
-RECEIVER = """
-from dora import Node
-
-node = Node()
-for event in node:
-    if event["type"] == "INPUT":
-        values = event["value"].to_pylist()
-        print(f"Received {event['id']}: {values}")
-    elif event["type"] == "STOP":
-        break
-"""
+def test_hello_world_delivers_100_of_100_in_each_of_10_runs(flow: Flow) -> None:
+    hold(starts.hello_world(flow, 10))
 
 
-def test_hello_world_delivers_100_of_100(flow: Flow) -> None:
-    flow.node("sender", SENDER, outputs=["message"])
-    flow.node("receiver", RECEIVER, inputs={"message": "sender/message"})
-    ended = flow.run()
-    assert ended.code == 0, ended
-    assert flow.said("receiver") == [f"Received message: [{i}]" for i in range(100)], ended
+def test_hello_world_delivers_100_of_100_while_all_processors_are_busy(flow: Flow) -> None:
+    hold(starts.hello_world_under_load(flow, 10))
+
+
+def test_message_sent_in_the_first_line_after_node_is_received(flow: Flow) -> None:
+    hold(starts.first_message(flow, 5))
+
+
+def test_message_sent_just_before_the_exit_is_received_before_input_closed(flow: Flow) -> None:
+    hold(starts.last_message(flow, 6))
+
+
+def test_every_short_lived_sender_is_heard_and_then_closed(flow: Flow) -> None:
+    hold(starts.closed_outputs(flow, 10))

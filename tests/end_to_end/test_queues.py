@@ -1,0 +1,160 @@
+"""What a full queue does: which messages are left, who waits, and what the report says of it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from end_to_end.running import Flow
+
+pytestmark = pytest.mark.slow
+
+BURST = """
+import os, time
+import pyarrow as pa
+from dora import Node
+
+node = Node()
+for i in range(int(os.environ["COUNT"])):
+    node.send_output("out", pa.array([i]), eval(os.environ.get("METADATA", "None")))
+print("sent", flush=True)
+time.sleep(float(os.environ.get("REST", "0")))
+"""
+SLOW = """
+import json, os, time
+from dora import Node
+
+received = []
+for event in Node():
+    if event["type"] == "INPUT":
+        received.append(event["value"][0].as_py())
+        time.sleep(float(os.environ["PAUSE"]))
+print(json.dumps(received))
+"""
+LATE = SLOW.replace("received = []", "node = Node()\nreceived = []\ntime.sleep(0.3)").replace("in Node()", "in node")
+"""the same, but it begins to read when all has been sent"""
+TIMED_BURST = BURST.replace("node = Node()", "node = Node()\nbegun = time.monotonic()").replace(
+    'print("sent", flush=True)', "print(time.monotonic() - begun)"
+)
+GAUGE = """
+import json, time
+import pyarrow as pa
+from dora import Node
+
+node = Node()
+longest_s = 0.0
+for event in node:
+    if event["type"] == "STOP" or event["value"][0].as_py() >= 100:
+        break
+    begun = time.monotonic()
+    node.send_output("out", pa.array([event["value"][0].as_py()]))
+    longest_s = max(longest_s, time.monotonic() - begun)
+print(json.dumps(longest_s))
+"""
+"""sends at every tick and measures how long that takes"""
+
+
+def drops(text: str) -> tuple[int, int]:
+    """(dropped, sent) as the report says."""
+    found = re.search(r"dropped (\d+) of (\d+) on reader/in", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def test_drops_are_counted_exactly_and_the_newest_arrives(flow: Flow) -> None:
+    flow.node("sender", BURST, outputs=["out"], env={"COUNT": 3000})
+    flow.node("reader", SLOW, inputs={"in": {"source": "sender/out", "queue_size": 5}}, env={"PAUSE": 0.001})
+    ended = flow.run()
+    received = flow.figures("reader")
+    assert drops(ended.stderr) == (3000 - len(received), 3000), ended
+    assert received[-5:] == [2995, 2996, 2997, 2998, 2999]
+    assert received == sorted(received)
+
+
+def test_messages_that_wait_when_the_reader_ends_are_counted_as_undelivered(flow: Flow) -> None:
+    flow.node("sender", BURST, outputs=["out"], env={"COUNT": 8, "REST": 1})
+    flow.node("reader", "from dora import Node\nnode = Node()\nnode.next()\nnode.next()", inputs={"in": "sender/out"})
+    ended = flow.run()
+    assert "undelivered 6 of 8 on reader/in (queue_size 10, drop_oldest)" in ended.stderr, ended
+
+
+def test_reader_takes_nothing_before_it_asks_for_it(flow: Flow) -> None:
+    flow.node("sender", BURST, outputs=["out"], env={"COUNT": 10})
+    flow.node("reader", LATE, inputs={"in": {"source": "sender/out", "queue_size": 3}}, env={"PAUSE": 0})
+    assert flow.run().code == 0
+    assert flow.figures("reader") == [7, 8, 9]
+
+
+def test_value_from_a_queue_of_one_is_never_older_than_a_period(flow: Flow) -> None:
+    sender = """
+    import time
+    import pyarrow as pa
+    from dora import Node
+
+    node = Node()
+    for event in node:
+        if event["type"] == "STOP" or event["value"][0].as_py() >= 60:
+            break
+        node.send_output("out", pa.array([time.monotonic()]))
+    """
+    reader = """
+    import json, time
+    from dora import Node
+
+    node = Node()
+    ages = []
+    while (event := node.next(timeout=1.0))["type"] == "INPUT":
+        ages.append(time.monotonic() - event["value"][0].as_py())
+        time.sleep(0.07)
+    print(json.dumps(ages))
+    """
+    flow.node("sender", sender, inputs={"tick": "dora/timer/millis/30"}, outputs=["out"])
+    flow.node("reader", reader, inputs={"in": {"source": "sender/out", "queue_size": 1}})
+    assert flow.run().code == 0
+    ages = sorted(flow.figures("reader"))
+    assert len(ages) >= 15
+    assert ages[int(0.9 * len(ages))] <= 0.032, ages
+
+
+def test_paced_sender_never_waits_for_a_slow_reader_that_states_nothing(flow: Flow) -> None:
+    flow.node("sender", GAUGE, inputs={"tick": "dora/timer/millis/5"}, outputs=["out"])
+    flow.node("reader", SLOW, inputs={"in": "sender/out"}, env={"PAUSE": 0.05})
+    ended = flow.run()
+    assert flow.figures("sender") < 0.04, ended
+    assert drops(ended.stderr)[0] > 50, ended
+
+
+def test_burst_waits_for_a_slow_reader_that_states_nothing_but_not_for_long(flow: Flow) -> None:
+    flow.node("sender", TIMED_BURST, outputs=["out"], env={"COUNT": 1000})
+    flow.node("reader", SLOW, inputs={"in": "sender/out"}, env={"PAUSE": 0.005})
+    ended = flow.run()
+    assert 0.4 < flow.figures("sender") < 0.9, ended
+    assert drops(ended.stderr)[0] > 500, ended
+
+
+@pytest.mark.parametrize("rule", [{"queue_size": 10}, {"queue_policy": "drop_oldest"}])
+def test_burst_never_waits_where_a_queue_rule_is_stated(flow: Flow, rule: dict[str, object]) -> None:
+    flow.node("sender", TIMED_BURST, outputs=["out"], env={"COUNT": 1000})
+    flow.node("reader", SLOW, inputs={"in": {"source": "sender/out", **rule}}, env={"PAUSE": 0.005})
+    ended = flow.run()
+    assert flow.figures("sender") < 0.25, ended
+
+
+def test_correlated_messages_outlive_plain_ones_in_a_full_queue(flow: Flow) -> None:
+    flow.node(
+        "sender",
+        BURST,
+        outputs=["out"],
+        env={"COUNT": 8, "METADATA": "{'request_id': 'r'} if i < 2 else None"},
+    )
+    flow.node("reader", LATE, inputs={"in": {"source": "sender/out", "queue_size": 4}}, env={"PAUSE": 0})
+    assert flow.run().code == 0
+    assert flow.figures("reader") == [0, 1, 6, 7]
+
+
+def test_flush_discards_what_waits_except_correlated_messages(flow: Flow) -> None:
+    metadata = "{'request_id': 'r'} if i == 1 else {'flush': True} if i == 6 else None"
+    flow.node("sender", BURST, outputs=["out"], env={"COUNT": 8, "METADATA": metadata})
+    flow.node("reader", LATE, inputs={"in": {"source": "sender/out", "queue_size": 20}}, env={"PAUSE": 0})
+    assert flow.run().code == 0
+    assert flow.figures("reader") == [1, 6, 7]
