@@ -19,6 +19,7 @@ from end_to_end.node_sources import (
     add_pair,
 )
 from end_to_end.running import Flow, is_alive, wait_until
+from end_to_end.timing import allowed_s
 
 pytestmark = pytest.mark.slow
 
@@ -58,20 +59,20 @@ def test_nothing_survives_when_dora_run_is_killed_at_a_random_moment(crowd: Flow
     with pytest.raises(AssertionError):
         wait_until(lambda: run.process.poll() is not None, moment_s)
     run.signal(signal.SIGKILL)
-    wait_all_gone(run, GONE_S)
+    wait_all_gone(run, allowed_s(GONE_S))
 
 
 def test_nothing_survives_when_dora_run_is_killed_at_work(crowd_at_work: Flow) -> None:
     run = crowd_at_work.last
     run.signal(signal.SIGKILL)
-    wait_all_gone(run, GONE_S)
+    wait_all_gone(run, allowed_s(GONE_S))
     assert list(crowd_at_work.home.iterdir()) == []
 
 
 def test_killed_minder_takes_the_tree_and_fails_the_run(crowd_at_work: Flow) -> None:
     run = crowd_at_work.last
     os.kill(minder_pid(run), signal.SIGKILL)
-    ended = run.wait(GONE_S)
+    ended = run.wait(allowed_s(GONE_S))
     assert ended.code == 1, ended
     assert "Dataflow failed:\n\nthe process that watches over the nodes (the minder) was killed" in ended.stderr
     assert run.pids() == []
@@ -84,7 +85,7 @@ def test_nodes_die_when_runner_and_minder_are_killed_at_once(flow: Flow) -> None
     pids = (minder_pid(run), runner_pid(run))
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not any(map(is_alive, nodes.values())), GONE_S, "the end of the nodes")
+    wait_until(lambda: not any(map(is_alive, nodes.values())), allowed_s(GONE_S), "the end of the nodes")
     sweep(flow)
 
 
@@ -93,10 +94,10 @@ def test_next_dora_run_sweeps_what_runner_and_minder_left_behind(crowd_at_work: 
     pids = (minder_pid(run), runner_pid(run))
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: run.process.poll() is not None and not run.nodes(), GONE_S)
+    wait_until(lambda: run.process.poll() is not None and not run.nodes(), allowed_s(GONE_S))
     assert list(crowd_at_work.home.iterdir()), "nothing was left to be swept"
     sweep(crowd_at_work)
-    wait_all_gone(run, GONE_S)
+    wait_all_gone(run, allowed_s(GONE_S))
     assert list(crowd_at_work.home.iterdir()) == []
 
 
@@ -116,7 +117,9 @@ def test_killed_node_is_named_and_its_detached_children_die_with_it(flow: Flow) 
     run = flow.start()
     run.wait_said("sink", "INPUT in")
     os.kill(run.nodes()["victim"], signal.SIGKILL)
-    wait_until(lambda: not [pid for pid in run.pids() if is_detached_sleep(pid)], 0.5, "the end of its child")
+    wait_until(
+        lambda: not [pid for pid in run.pids() if is_detached_sleep(pid)], allowed_s(0.5), "the end of its child"
+    )
     ended = run.wait(5)
     assert ended.code == 1
     assert "Node `victim` failed: exited because of signal SIGKILL" in ended.stderr

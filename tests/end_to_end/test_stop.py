@@ -10,7 +10,7 @@ import pytest
 from end_to_end.lineage import wait_all_gone
 from end_to_end.node_sources import COOPERATIVE, DEAF, TICKER, TICKS, add_pair
 from end_to_end.running import Flow, wait_until
-from end_to_end.timing import best_of_tries
+from end_to_end.timing import allowed_s, assert_within
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ def test_signal_ends_everything_within_two_seconds_without_a_traceback(flow: Flo
     run = flow.start()
     run.wait_said("sink", "INPUT in")
     run.signal(signum)
-    wait_all_gone(run, 2.0)
+    wait_all_gone(run, allowed_s(2.0))
     ended = run.wait()
     assert ended.code == 0, ended
     assert "failed" not in ended.stderr
@@ -35,7 +35,7 @@ def test_ctrl_c_with_ten_cooperative_nodes_takes_at_most_a_second(flow: Flow) ->
     flow.node("n0", TICKER, inputs=TICKS, outputs=["out"])
     for number in range(1, 10):
         flow.node(f"n{number}", COOPERATIVE, inputs={"in": "n0/out"})
-    assert best_of_tries(1.0, lambda: stop_ten(flow)) < 1.0
+    assert_within(1.0, lambda: stop_ten(flow))
 
 
 def stop_ten(flow: Flow) -> float:
@@ -64,7 +64,7 @@ def test_planned_stop_is_never_reported_as_a_failure(flow: Flow, number: int) ->
 
 def test_second_ctrl_c_kills_everything_within_half_a_second(flow: Flow) -> None:
     flow.node("deaf", "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + DEAF, inputs=TICKS)
-    assert best_of_tries(0.5, lambda: stop_twice(flow, signal.SIGINT)) < 0.5
+    assert_within(0.5, lambda: stop_twice(flow, signal.SIGINT))
     ended = flow.last.wait()
     assert ended.code == 1
     assert ended.stderr.startswith("Dataflow failed:\n\nstopped at once by a second Ctrl-C\n"), ended
@@ -74,7 +74,7 @@ def test_second_ctrl_c_kills_everything_within_half_a_second(flow: Flow) -> None
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
 def test_second_signal_of_another_kind_kills_too(flow: Flow, signum: int) -> None:
     flow.node("deaf", DEAF, inputs=TICKS)
-    assert best_of_tries(0.5, lambda: stop_twice(flow, signum)) < 0.5
+    assert_within(0.5, lambda: stop_twice(flow, signum))
     assert flow.last.wait().code == 1
 
 
@@ -135,7 +135,7 @@ print(time.monotonic())
 def test_ctrl_c_under_1000_messages_of_4_mb_per_second_is_heard_within_half_a_second(flow: Flow) -> None:
     flow.node("flood", FLOOD, outputs=["out"])
     flow.node("drink", DRINK, inputs={"in": {"source": "flood/out", "queue_size": 10}})
-    assert best_of_tries(0.5, lambda: stop_flood(flow)) < 0.5
+    assert_within(0.5, lambda: stop_flood(flow))
 
 
 def stop_flood(flow: Flow) -> float:
@@ -173,10 +173,8 @@ def test_node_blocked_in_a_lossless_send_leaves_within_a_second_of_stop(flow: Fl
     )
     run = flow.start("--grace", "1.5s")
     run.wait_said("sender", "full")
-    asked_s = time.monotonic()
     run.signal(signal.SIGINT)
-    wait_until(lambda: "sender" not in run.nodes(), 1.0, "the end of the sender")
-    assert time.monotonic() - asked_s < 1.0
+    wait_until(lambda: "sender" not in run.nodes(), allowed_s(1.0), "the end of the sender")
     ended = run.wait(10)
     assert ended.code == 0, ended
 
@@ -195,5 +193,5 @@ def test_stop_reaches_a_node_that_waits_for_rare_data(flow: Flow) -> None:
     run = flow.start()
     run.wait_said("rare", "INPUT never")
     run.signal(signal.SIGINT)
-    wait_all_gone(run, 2.0)
+    wait_all_gone(run, allowed_s(2.0))
     assert run.said("rare") == ["ready", "INPUT never", "STOP MANUAL"]

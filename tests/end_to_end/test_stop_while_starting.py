@@ -12,6 +12,7 @@ import pytest
 from end_to_end.lineage import wait_all_gone
 from end_to_end.node_sources import COOPERATIVE, HANGING_IMPORT, TICKER, TICKS, add_pair
 from end_to_end.running import Flow, wait_until
+from end_to_end.timing import allowed_s
 
 pytestmark = pytest.mark.slow
 
@@ -25,22 +26,10 @@ def test_stop_at_a_random_moment_of_the_start_takes_at_most_two_seconds(flow: Fl
     moment_s = random.Random(seed).uniform(0.0, 0.8)
     wait_until(lambda: time.monotonic() > began_s + moment_s)
     run.signal(signal.SIGINT)
-    wait_all_gone(run, 2.0)
+    wait_all_gone(run, allowed_s(2.0))
     ended = run.wait()
     assert ended.code in (0, 130, -signal.SIGINT), ended
     assert "Traceback" not in ended.stdout + ended.stderr
-
-
-def test_ctrl_c_ends_a_node_that_hangs_in_its_import_at_once(flow: Flow) -> None:
-    flow.node("hangs", HANGING_IMPORT, outputs=["out"])
-    flow.node("sink", COOPERATIVE, inputs={"in": "hangs/out"})
-    run = flow.start()
-    run.wait_said("hangs", "importing")
-    run.signal(signal.SIGINT)
-    assert wait_all_gone(run, 5.0) < 1.5
-    ended = run.wait()
-    assert ended.code == 0, ended
-    assert "failed" not in ended.stderr
 
 
 def test_node_that_waits_at_the_barrier_is_released_with_a_stop(flow: Flow) -> None:
@@ -55,14 +44,15 @@ def test_node_that_waits_at_the_barrier_is_released_with_a_stop(flow: Flow) -> N
     assert run.said("waits") == ["here", "ready", "STOP MANUAL"]
 
 
-def test_hanging_node_is_named_while_it_is_waited_for(flow: Flow) -> None:
+def test_node_that_hangs_in_its_import_is_named_and_ended_at_once_by_ctrl_c(flow: Flow) -> None:
     flow.node("camera", HANGING_IMPORT, outputs=["out"])
     flow.node("sink", COOPERATIVE, inputs={"in": "camera/out"})
     run = flow.start()
     wait_until(lambda: run.stderr().endswith("\n"), 10.0, "who is waited for")
     assert re.fullmatch(r"starting: waiting for camera \(importing, [45] s\)\n", run.stderr())
     run.signal(signal.SIGINT)
-    assert run.wait(5).code == 0, run.wait()
+    wait_all_gone(run, allowed_s(1.0))
+    assert run.wait().code == 0, run.wait()
 
 
 def test_timers_do_not_tick_for_nodes_that_were_stopped_before_the_start(flow: Flow) -> None:
