@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -40,3 +41,12 @@ def wait_all_gone(run: Run, timeout_s: float) -> float:
     began_s = time.monotonic()
     wait_until(lambda: run.process.poll() is not None and not run.pids(), timeout_s, "the end of all processes")
     return time.monotonic() - began_s
+
+
+def has_socket(pid: int) -> bool:
+    """Whether it holds a socket; a node's only one is that to its runner."""
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                return True
+    return False
