@@ -164,7 +164,7 @@ def _as_array(data: Any) -> Any:
         return pa.UInt8Array.from_buffers(_UINT8, view.nbytes, [None, pa.py_buffer(_contiguous(view))])
     if isinstance(data, pa.RecordBatch):
         return data.to_struct_array()
-    if type(data).__module__ == "numpy" and hasattr(data, "ravel") and getattr(data, "shape", ()) != ():
+    if _is_numpy_array(data) and data.shape:
         try:
             return pa.array(data.ravel())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -175,6 +175,11 @@ def _as_array(data: Any) -> Any:
         f"invalid `data` type {type(data).__module__}.{type(data).__qualname__}, must be `PyBytes` or arrow array: "
         f"expected {_ACCEPTED}"
     )
+
+
+def _is_numpy_array(data: Any) -> bool:
+    """Also of a subclass (masked, recarray, memmap); without loading numpy."""
+    return any(kind.__module__ == "numpy" and kind.__name__ == "ndarray" for kind in type(data).__mro__)
 
 
 def _contiguous(view: memoryview) -> Any:
