@@ -234,37 +234,33 @@ class Output:
     # -- waiting for room ------------------------------------------------------------------------------------
 
     def _wait_in_burst(self) -> None:
-        full = [edge for edge in self._default if not edge.has_room()]
+        is_full = any(not edge.has_room() for edge in self._default)
         budget_ns = self._burst.budget_ns()
-        if not full or budget_ns <= 0 or self._link.stopped_ns or self._burst.has_slept():
+        if not is_full or budget_ns <= 0 or self._link.stopped_ns or self._burst.has_slept():
             return
         begun = monotonic_ns()
-        self._wait_for_room(full, begun + budget_ns, is_lossless=False)
+        self._wait_for_room(begun + budget_ns, is_lossless=False)
         self._burst.count_wait(monotonic_ns() - begun)
 
     def _wait_lossless(self, size: int) -> bool:
-        full = [edge for edge in self._lossless if not edge.has_room()]
-        if not full or self._wait_for_room(full, _NEVER, is_lossless=True):
+        is_full = any(not edge.has_room() for edge in self._lossless)
+        if not is_full or self._wait_for_room(_NEVER, is_lossless=True):
             return True
         for edge in self._edges:
             edge.count_lost(size)
         return False
 
-    def _wait_for_room(self, full: list[SendEdge], until_ns: int, *, is_lossless: bool) -> bool:
-        """Wait until all these edges have room; False when the time is over or the node was stopped."""
+    def _wait_for_room(self, until_ns: int, *, is_lossless: bool) -> bool:
+        """Wait until all edges of that kind have room; False when the time is over or the node was stopped."""
         wait = self._wait = self._wait or Wait()
         link = self._link
         link.waits.add(wait)
         look_again_ns = _LOOK_AGAIN_NS
         link.count_blocked(1 if is_lossless else 0)
-        waited_for = list(full)
-        for edge in waited_for:
-            edge.set_waiting(True)
         try:
-            while True:
-                full = [edge for edge in full if edge.release_read >= 0 and not edge.has_room()]
-                if not full:
-                    return True
+            while full := self._full(is_lossless=is_lossless):
+                if link.is_lost:
+                    raise NodeError(f"send_output({self.name!r}) can never end: the runner of this dataflow is gone")
                 self._raise_if_deadlocked(wait, full, is_lossless=is_lossless)
                 if link.stopped_ns:
                     until_ns = min(until_ns, link.stopped_ns + _AFTER_STOP_NS)
@@ -273,13 +269,21 @@ class Output:
                     return False
                 self._poll(full, wait, min(left_ns, look_again_ns))
                 look_again_ns = min(look_again_ns * 2, _LOOK_AGAIN_MAX_NS)
+            return True
         finally:
-            for edge in waited_for:
+            for edge in self._edges:
                 edge.set_waiting(False)
             self._burst.leave()
             link.waits.discard(wait)
             link.count_blocked(-1 if is_lossless else 0)
             wait.cycle = ""
+
+    def _full(self, *, is_lossless: bool) -> list[SendEdge]:
+        """The edges without room, told to say when there is some; anew each time: a restart replaces an edge."""
+        full = [edge for edge in (self._lossless if is_lossless else self._default) if not edge.has_room()]
+        for edge in full:
+            edge.set_waiting(True)
+        return [edge for edge in full if not edge.has_room()]
 
     def _poll(self, full: list[SendEdge], wait: Wait, left_ns: int) -> None:
         """One wait on the release pipes of the full edges, the control socket and the wake-up."""
@@ -297,7 +301,6 @@ class Output:
                 edge.reclaim()
             if event & select.POLLHUP:
                 edge.is_hung_up = True  # its reader is dead; only the runner's verdict ends the wait
-            edge.set_waiting(True)
         if link.socket.fileno() in found:
             link.pump()
         if wait.wake_fd in found:
