@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NamedTuple, Union
 
 from dora.runner.log_entry import LogEntry
@@ -28,8 +28,7 @@ _LINE_OVERHEAD_BYTES: Final = 64
 _WRITE_BYTES: Final = 64 << 10
 
 
-@dataclass(frozen=True)
-class ConsoleOptions:
+class ConsoleOptions(NamedTuple):
     """What is shown and how.
 
     Attributes:
@@ -43,7 +42,7 @@ class ConsoleOptions:
 
     format: str = "pretty"
     level: str = STDOUT
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str] = MappingProxyType({})
     is_terminal: bool = False
     is_coloured: bool = False
     is_quiet: bool = False

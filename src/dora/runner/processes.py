@@ -18,9 +18,8 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Union
+from typing import Any, Final, NamedTuple, Union
 
 from dora.errors import ResourceError
 from dora.runner import minder, runtime_dir
@@ -32,8 +31,7 @@ _minder_pids: set[int] = set()
 """Minders of this process that nobody has waited for yet."""
 
 
-@dataclass(frozen=True)
-class SpawnRequest:
+class SpawnRequest(NamedTuple):
     """A process to start.
 
     Attributes:
@@ -52,16 +50,14 @@ class SpawnRequest:
     cpu_affinity: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Spawned:
+class Spawned(NamedTuple):
     """The program runs (execve succeeded)."""
 
     name: str
     pid: int
 
 
-@dataclass(frozen=True)
-class SpawnFailed:
+class SpawnFailed(NamedTuple):
     """There is no such process; `message` is a sentence such as "cannot execute /x/y: Permission denied"."""
 
     name: str
@@ -69,8 +65,7 @@ class SpawnFailed:
     message: str
 
 
-@dataclass(frozen=True)
-class Exited:
+class Exited(NamedTuple):
     """The main process ended, by `code` or by `signum`, and all that it had started is gone."""
 
     name: str
@@ -79,8 +74,7 @@ class Exited:
     signum: int | None
 
 
-@dataclass(frozen=True)
-class MinderGone:
+class MinderGone(NamedTuple):
     """The minder died; the nodes die with it, `kill_descendants` ends the rest.  Comes once, nothing after it."""
 
 

@@ -8,8 +8,7 @@ line on stderr, the first after some seconds, so that a quick run stays silent. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 BUILDING: Final = "building"
 STARTING: Final = "starting"
@@ -31,8 +30,7 @@ _HEADS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """A node that is waited for.
 
     Attributes:
