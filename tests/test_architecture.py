@@ -23,7 +23,7 @@ SOURCE = ROOT / "src" / "dora"
 BASE = {"errors", "ids", "clock", "env"}
 LOW = BASE | {"dataflow", "messages", "transport"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
-EVERYTHING |= {"builder", "testing", "cuda", "__init__"}
+EVERYTHING |= {"builder", "commands", "testing", "cuda", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": EVERYTHING,  # public names, resolved on first use
     "__main__": {"cli"},
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "daemon": LOW | {"coordinator"},
     "coordinator": LOW,
     "control": BASE | {"messages"},
+    "commands": BASE | {"node"},  # `start_runtime`; the commands themselves run in a process of their own
     **{name: BASE | {"arrow", "node", "dataflow"} for name in ("recording", "testing", "builder", "cuda")},
     "dashboard": {"control"},
     "cli": EVERYTHING,

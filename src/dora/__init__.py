@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dora.commands import build as build
+    from dora.commands import run as run
+    from dora.commands import start_runtime as start_runtime
     from dora.node.node import Node as Node
     from dora.node.status import DoraStatus as DoraStatus
 
@@ -17,9 +20,12 @@ __author__ = "Dora-rs Authors"
 _HOMES = {
     "Node": "dora.node.node",
     "DoraStatus": "dora.node.status",
+    "build": "dora.commands",
+    "run": "dora.commands",
+    "start_runtime": "dora.commands",
 }
 
-__all__ = ["DoraStatus", "Node", "__author__", "__version__"]
+__all__ = ["DoraStatus", "Node", "__author__", "__version__", "build", "run", "start_runtime"]
 
 
 def __getattr__(name: str) -> object:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from dora.cli.durations import DURATION
+
+if TYPE_CHECKING:
+    from dora.runner.options import RunOptions
 
 _OPTIONAL_VALUE: Final = "--exit-when-nodes-finish"
 _LEVELS: Final = ("error", "warn", "info", "debug", "trace", "stdout")
@@ -77,8 +80,14 @@ def _yes_or_no(ctx: click.Context, param: click.Parameter, word: str | None) -> 
 @click.option("--debug", is_flag=True, help="Accepted; running dataflows can always be inspected.")
 def run(debug: bool, **stated: Any) -> int:
     """Build and run a dataflow on this machine, until its nodes have ended or Ctrl-C."""
-    # the minder comes up while the rest is imported and the file is read
     from dora.runner.options import RunOptions
+
+    return run_in_foreground(RunOptions(**stated))
+
+
+def run_in_foreground(options: RunOptions) -> int:
+    """Run a dataflow to its end; returns the exit code."""
+    # the minder comes up while the rest is imported and the file is read
     from dora.runner.processes import Processes
     from dora.runner.runtime_dir import create_runtime_dir
 
@@ -91,4 +100,4 @@ def run(debug: bool, **stated: Any) -> int:
     with processes:
         from dora.runner.foreground import run_dataflow
 
-        return run_dataflow(RunOptions(**stated), processes, runtime_dir)
+        return run_dataflow(options, processes, runtime_dir)

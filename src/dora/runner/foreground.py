@@ -63,6 +63,23 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
             console.close()
 
 
+def build_dataflow(options: RunOptions) -> None:
+    """Make the nodes of a dataflow ready to run, without running them.
+
+    Raises:
+        DescriptorError: the file is wrong; nothing was built.
+        NodeError: a `build:` line failed.
+    """
+    dataflow = load_dataflow(options.path, overrides=options.env)
+    console = _make_console(options, dataflow, new_dataflow_id())
+    try:
+        for warning in dataflow.warnings:
+            console.note(f"warning: {warning}")
+        _build(options, dataflow, console, Progress(console, is_live=os.isatty(2), is_quiet=options.is_quiet))
+    finally:
+        console.close()
+
+
 def _run(options: RunOptions, launcher: Launcher, console: Console, progress: Progress) -> int:
     reactor = Reactor()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ class RunOptions:
         log_filter: as written; checked against the nodes once they are known.
         env: `--env`: between the file's root `env` and a node's own.
         exits_when_nodes_finish: None: as the file says.
+        on_failure: takes the report of a run that failed, in place of the console.
     """
 
     path: Path
@@ -30,3 +31,4 @@ class RunOptions:
     allows_shell_nodes: bool = False
     grace_s: float = 10.0
     is_quiet: bool = False
+    on_failure: Callable[[str], object] | None = None

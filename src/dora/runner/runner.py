@@ -240,7 +240,9 @@ class Runner:
         for log in self._logs.values():
             log.file.close()
         self._page.close()
-        if text:
+        if supervisor.has_failed and self._options.on_failure is not None:
+            self._options.on_failure(text)
+        elif text:
             self._console.note(text)
         return 1 if supervisor.has_failed else 0
 
