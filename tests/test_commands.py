@@ -179,9 +179,9 @@ def test_build_runs_the_build_lines_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_build_and_run_name_the_node_whose_build_fails(tmp_path: Path) -> None:
     file = write_dataflow(tmp_path, HELLO, build="false")
-    with pytest.raises(RuntimeError, match="^failed to build node 'talker': build command `false`"):
+    with pytest.raises(RuntimeError, match=r"^failed to build node 'talker': build command `false`"):
         dora.build(str(file))
-    with pytest.raises(RuntimeError, match="^failed to build dataflow before run: node 'talker'"):
+    with pytest.raises(RuntimeError, match=r"^failed to build dataflow before run: node 'talker'"):
         dora.run(file)
 
 
@@ -191,7 +191,7 @@ def test_build_refuses_an_address_that_is_none(tmp_path: Path) -> None:
 
 
 def test_build_names_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="failed to read dataflow at `.*`: it is a directory"):
+    with pytest.raises(RuntimeError, match=r"failed to read dataflow at `.*`: it is a directory"):
         dora.build(tmp_path)
 
 
