@@ -115,6 +115,11 @@ class Run:
         """Send a signal to `dora run` alone."""
         self.process.send_signal(signum)
 
+    def stop(self, timeout_s: float = 30.0) -> Ended:
+        """Ctrl-C, and wait for its end."""
+        self.signal(signal.SIGINT)
+        return self.wait(timeout_s)
+
     def stdout(self) -> str:
         """What `dora run` has printed so far."""
         return os.pread(self._stdout.fileno(), 1 << 28, 0).decode(errors="replace")
