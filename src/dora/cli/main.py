@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, Command]] = {
 
 def run_command(argv: list[str]) -> int:
     """Run one command line (without the program's name); returns the exit code."""
+    _open_closed_streams()
     try:
         code = _dispatch(argv)
         sys.stdout.flush()
@@ -57,6 +58,17 @@ def run_command(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return code
+
+
+def _open_closed_streams() -> None:
+    """Where the caller closed a standard stream, /dev/null: the next file that is opened must not take its place."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _dispatch(argv: list[str]) -> int:
