@@ -18,11 +18,16 @@ def command_line(pid: int) -> list[str]:
         return []
 
 
+def is_runner(pid: int) -> bool:
+    """Whether it is a `dora run`."""
+    return command_line(pid)[1:4] == ["-m", "dora", "run"]
+
+
 def runner_pid(run: Run) -> int:
     """The `dora run` process itself, also when something else has started it."""
 
     def find() -> int | None:
-        return next((pid for pid in run.pids() if command_line(pid)[1:4] == ["-m", "dora", "run"]), None)
+        return next(filter(is_runner, run.pids()), None)
 
     return int(wait_until(find, what="dora run"))
 
