@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dora.runner.log_entry import plain_entries
-from dora.runner.log_files import LogFile
+from dora.runner.log_files import LogFile, first_only
 
 
 class Clock:
@@ -138,3 +138,11 @@ def test_line_larger_than_the_size_is_stored_whole(tmp_path: Path, limit: int) -
     put(file, "x" * 1000, "y" * 1000)
     file.close()
     assert messages(tmp_path / "log_n.2.jsonl") + messages(tmp_path / "log_n.1.jsonl") == ["x" * 1000, "y" * 1000]
+
+
+def test_only_the_first_of_many_warnings_is_passed_on() -> None:
+    warnings: list[str] = []
+    warn = first_only(warnings.append)
+    warn("one")
+    warn("two")
+    assert warnings == ["one"]

@@ -26,6 +26,18 @@ def _ignore(_: str) -> None:
     """Takes a warning that nobody wants."""
 
 
+def first_only(warn: Callable[[str], None]) -> Callable[[str], None]:
+    """Passes one warning on, ever: the log files of a run share their disk, and what is told of one goes for all."""
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        if not told:
+            told.append(text)
+            warn(text)
+
+    return tell
+
+
 class LogFile:
     """Appends to `log_<node>.jsonl`; nothing it does raises OSError.
 

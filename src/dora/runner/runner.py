@@ -19,7 +19,7 @@ from dora.runner.console import Console
 from dora.runner.effects import Note, SpawnNode
 from dora.runner.handlers import Handlers
 from dora.runner.launch import Launcher
-from dora.runner.log_files import LogFile
+from dora.runner.log_files import LogFile, first_only
 from dora.runner.log_outputs import LogOutputs
 from dora.runner.logs import NodeLog
 from dora.runner.narration import Narrator
@@ -137,6 +137,7 @@ class Runner:
 
     def _make_logs(self) -> dict[str, NodeLog]:
         logs = {}
+        warn_of_file = first_only(self._console.note)
         for node in self._launcher.dataflow.nodes:
             if node.is_dynamic:
                 continue
@@ -145,7 +146,7 @@ class Runner:
                 self._log_dir / f"log_{name}.jsonl",
                 node.log.max_log_size_bytes,
                 node.log.max_rotated_files,
-                warn=self._console.note,
+                warn=warn_of_file,
             )
             sink = self._log_outputs.line_sink(name)
             logs[name] = NodeLog(name, file, node.log, on_line=sink, warn=self._console.note)
