@@ -1,0 +1,120 @@
+"""What a node finds around it, and where `dora run` works at all (dataflow-yaml.md, sections 4 to 6 and 24)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from end_to_end.node_sources import COOPERATIVE, TICKS, add_pair
+from end_to_end.running import Flow, wait_until
+
+pytestmark = pytest.mark.slow
+
+READ_ONLY = (
+    *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c"),
+    'mount --bind . . && mount -o remount,ro,bind . && cd "$PWD" && exec "$@"',
+    "--",
+)
+"""in front of a command: the current directory cannot be written to, not even by root"""
+SHOW = "import json, os, sys\nprint(json.dumps({}))\n"
+
+
+def shown(flow: Flow, expression: str, *options: str, **keys: object) -> object:
+    """The value of a Python expression in a node."""
+    flow.node("shows", SHOW.format(expression), **keys)
+    ended = flow.run(*options)
+    assert ended.code == 0, ended
+    return flow.figures("shows")
+
+
+def test_args_are_split_like_a_shell_does_and_nothing_is_expanded(flow: Flow) -> None:
+    argv = shown(flow, "sys.argv[1:]", args="--a 'x y' \"$HOME\" b\\ c *.py")
+    assert argv == ["--a", "x y", "$HOME", "b c", "*.py"]
+
+
+def test_env_of_a_node_is_expanded_where_it_is_not_escaped(flow: Flow) -> None:
+    env = {"A": "$HOME", "B": "${NOPE:-d}", "C": "$$HOME", "D": True, "E": 1.50, "F": "007"}
+    found = shown(flow, "{key: os.environ[key] for key in 'ABCDEF'}", env=env)
+    assert found == {"A": os.environ["HOME"], "B": "d", "C": "$HOME", "D": "true", "E": "1.5", "F": "007"}
+
+
+def test_env_of_the_command_line_beats_the_file_and_loses_against_the_node(flow: Flow) -> None:
+    flow.keys["env"] = {"A": "root", "B": "root", "C": "root"}
+    options = ("--env", "B=command line", "--env", "C=command line", "--env", "D=$HOME=x")
+    found = shown(flow, "[os.environ[key] for key in 'ABCD']", *options, env={"C": "node"})
+    assert found == ["root", "command line", "node", "$HOME=x"]
+
+
+def test_reserved_variables_are_dropped_with_a_warning(flow: Flow) -> None:
+    flow.node("sink", COOPERATIVE, inputs=TICKS, env={"LD_PRELOAD": "/x.so", "DORA_NODE_CONFIG": "{}"})
+    run = flow.start()
+    run.wait_said("sink", "INPUT tick")
+    run.signal(signal.SIGINT)
+    ended = run.wait()
+    assert ended.code == 0, ended
+    for name in ("LD_PRELOAD", "DORA_NODE_CONFIG"):
+        text = f"node 'sink': env '{name}' is ignored: dora sets or forbids this variable; remove it"
+        assert ended.stderr.count(text) == 1, ended
+
+
+def test_node_runs_in_the_directory_of_the_file_with_the_python_of_dora(flow: Flow) -> None:
+    found = shown(flow, "[os.getcwd(), sys.path[0], sys.executable, os.environ['PYTHONUNBUFFERED'], sys.stdin.read()]")
+    assert found == [str(flow.folder), str(flow.folder), sys.executable, "1", ""]
+
+
+def test_dataflow_in_a_folder_with_spaces_and_umlauts(flow: Flow) -> None:
+    folder = flow.folder / "Käse & Brötchen $HOME"
+    folder.mkdir()
+    odd = Flow(folder)
+    add_pair(odd)
+    run = odd.start()
+    run.wait_said("sink", "INPUT in")
+    run.signal(signal.SIGINT)
+    assert run.wait().code == 0, run.wait()
+    assert odd.leftovers() == []
+
+
+def test_runtime_directory_with_a_path_too_long_for_a_socket(flow: Flow) -> None:
+    flow.environment["DORA_HOME"] = str(flow.folder / ("long" * 40))
+    add_pair(flow)
+    run = flow.start()
+    run.wait_said("sink", "INPUT in")
+    run.signal(signal.SIGINT)
+    assert run.wait().code == 0, run.wait()
+    assert list((flow.folder / ("long" * 40)).iterdir()) == []
+
+
+def test_run_without_home_and_terminal(flow: Flow) -> None:
+    add_pair(flow)
+    away = [f"--unset={name}" for name in ("HOME", "USER", "TERM", "XDG_RUNTIME_DIR", "TMPDIR", "LANG")]
+    run = flow.start(prefix=("env", *away))
+    run.wait_said("sink", "INPUT in")
+    run.signal(signal.SIGINT)
+    ended = run.wait()
+    assert ended.code == 0, ended
+    assert "warning" not in ended.stderr
+
+
+def test_read_only_folder_costs_the_log_files_and_one_warning(flow: Flow) -> None:
+    add_pair(flow)
+    run = flow.start(prefix=READ_ONLY)
+    wait_until(lambda: "sink: INPUT in" in run.stdout(), what="a message")
+    run.signal(signal.SIGINT)
+    ended = run.wait()
+    assert ended.code == 0, ended
+    warnings = [line for line in ended.stderr.splitlines() if "log" in line]
+    assert len(warnings) == 1, ended
+    assert "Read-only file system" in warnings[0]
+
+
+def test_full_disk_costs_the_log_files_and_one_warning(flow: Flow) -> None:
+    small = 'mkdir out && mount -t tmpfs -o size=64k tmpfs out && exec "$@"'
+    for name in ("one", "two"):
+        flow.node(name, "for number in range(5000):\n    print(number, 'x' * 50)")
+    ended = flow.run(prefix=("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", small, "--"))
+    assert ended.code == 0, ended
+    assert ended.stdout.count(" one: ") == ended.stdout.count(" two: ") == 5000
+    assert ended.stderr.count("No space left on device") == 1, ended
