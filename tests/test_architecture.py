@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "coordinator": LOW,
     "control": BASE | {"messages"},
     "commands": BASE | {"node"},  # `start_runtime`; the commands themselves run in a process of their own
-    **{name: BASE | {"arrow", "node", "dataflow"} for name in ("recording", "testing", "builder", "cuda")},
+    **{name: BASE | {"arrow", "node", "dataflow"} for name in ("recording", "testing", "cuda")},
+    "builder": BASE | {"commands", "dataflow"},
     "dashboard": {"control"},
     "cli": EVERYTHING,
 }
