@@ -71,8 +71,9 @@ class Wiring:
 
     def arena(self, sender: str, output: str) -> tuple[int, int]:
         """The memfd of an output and its size, for its sender; the descriptor stays here."""
+        arena = self._arena(sender, output)
         self._is_used.add((sender, output))
-        return self._arena(sender, output)
+        return arena
 
     def writer(self, edge: Edge, replaces: int) -> Parcel:
         """`AddOutputEdge` for the edge's sender; the ends are the parcel's."""
