@@ -62,6 +62,8 @@ while (event := node.next(timeout=0.005))["type"] != "STOP" and time.monotonic()
     asked = time.monotonic()
 timeout_s = sorted(timeouts_s)[len(timeouts_s) // 2]
 print(json.dumps({"ticks": ticks, "longest_gap_s": longest_gap_s, "jumps": jumps, "timeout_s": timeout_s}))
+while node.next()["type"] != "STOP":
+    pass
 """
 PACED = """
 import pyarrow as pa
@@ -89,7 +91,7 @@ def rate(flow: Flow, rate_hz: int, duration_s: float, *, least_share: float = 0.
     ended = flow.run(timeout_s=duration_s + 30)
     assert ended.code == 0, ended
     found = flow.figures("ticker")
-    ticks = found["ticks"]
+    ticks = found["ticks"][len(found["ticks"]) // 5 :]  # the first ones come while the other processes still start
     (_, first, began_s), (_, last, ended_s) = ticks[0], ticks[-1]
     return [
         Mark("rate by the numbers of the ticks / nominal", (last - first) / (ended_s - began_s) / rate_hz, ">=", 0.98),
