@@ -175,15 +175,17 @@ def stop(side: Side, is_quick: bool) -> Figures:
     def interrupt(process: subprocess.Popen[bytes], out: Path) -> None:
         nonlocal told_at
         end = time.monotonic() + 30
-        while len(list(out.glob("*.json"))) < 10 and time.monotonic() < end:
+        while len(list(out.glob("*.json"))) < 10 and process.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
         time.sleep(0.3)
         told_at = time.monotonic()
-        os.killpg(process.pid, signal.SIGINT)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
 
-    run = run_dataflow(side, HERE / "dataflows" / "stop.yml", timeout_s=30, meanwhile=interrupt).run
-    if run.code is None:
-        raise Failed("did not end within 30 s of Ctrl-C")
+    outcome = run_dataflow(side, HERE / "dataflows" / "stop.yml", timeout_s=30, meanwhile=interrupt)
+    run = outcome.run
+    if run.code is None or len(outcome.results) < 10:
+        raise Failed(f"{len(outcome.results)} nodes ran, {run.ending()}")
     return {"prompt_s": run.ended_s - told_at, "left_over": run.left_over}
 
 
