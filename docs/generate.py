@@ -64,6 +64,11 @@ def dataflow_page() -> str:
         key_table(schema.ROOT_FIELDS),
         "## A node",
         key_table(schema.NODE_FIELDS),
+        "## An operator",
+        "Under `operator:` (one) or in the list `operators:`, instead of `path:`.\n"
+        "The node keeps its `env` and what concerns its process; everything else is the operator's.\n"
+        "Other nodes read `node/output` of one operator and `node/operator/output` of several.",
+        key_table(schema.OPERATOR_FIELDS),
         "## An input",
         "Short: `name: node/output`. Long: `name:` and a mapping with these keys.",
         key_table(schema.INPUT_FIELDS),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from dora.cli.problems import print_problems
-from dora.dataflow.descriptor import Dataflow, OutputSource
+from dora.dataflow.descriptor import Dataflow, Node, OutputSource, Source
 from dora.dataflow.load import load_dataflow
 from dora.dataflow.programs import check_sources
 from dora.errors import DescriptorError
@@ -46,7 +47,7 @@ def _validate_file(path: Path, *, is_strict: bool) -> bool:
 
 
 def _summary(dataflow: Dataflow, warnings: int) -> str:
-    inputs = sum(len(node.inputs) for node in dataflow.nodes)
+    inputs = sum(1 for node in dataflow.nodes for _ in _sources(node))
     counts = [_count(len(dataflow.nodes), "node"), _count(inputs, "input"), _count(warnings, "warning")]
     unread = _unread_outputs(dataflow)
     note = f"\nOutputs that no node reads: {', '.join(unread)}" if unread else ""
@@ -57,8 +58,20 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
+def _sources(node: Node) -> Iterator[Source]:
+    """What feeds its inputs, those inside a runtime node included."""
+    for owner in node.operators or (node,):
+        for entry in owner.inputs.values():
+            yield entry.source
+
+
 def _unread_outputs(dataflow: Dataflow) -> list[str]:
-    sources = [entry.source for node in dataflow.nodes for entry in node.inputs.values()]
+    sources = [source for node in dataflow.nodes for source in _sources(node)]
     read = {(source.node, source.output) for source in sources if isinstance(source, OutputSource)}
-    outputs = [(node.id, output) for node in dataflow.nodes for output in node.outputs]
-    return [f"{node}/{output}" for node, output in outputs if (node, output) not in read]
+    outputs = [(node, output) for node in dataflow.nodes for output in node.outputs]
+    return [f"{node.id}/{_shown(node, output)}" for node, output in outputs if (node.id, output) not in read]
+
+
+def _shown(node: Node, output: str) -> str:
+    """An output as people write it: without the operator where there is only one."""
+    return output.partition("/")[2] if node.is_single_operator else output

@@ -11,7 +11,10 @@ from typing import Final
 
 from dora.dataflow.descriptor import BACKPRESSURE, DROP_OLDEST, LogsSource, OutputSource, TimerSource
 from dora.dataflow.fields import Stated
-from dora.dataflow.nodes import STANDARD, TIMER, UNKNOWN, InputDraft, NodeDraft
+from dora.dataflow.nodes import RUNTIME, STANDARD, TIMER, UNKNOWN, NodeDraft
+from dora.dataflow.operator_checks import check_operators, report_missing_operator_output, resolve_short_outputs
+from dora.dataflow.operators import OperatorDraft, log_fields
+from dora.dataflow.ports import InputDraft
 from dora.dataflow.programs import DYNAMIC, SHELL, is_url, split_args
 from dora.dataflow.report import Report, shown
 from dora.dataflow.schema import PATTERNS, SOURCE_REVISION_KEYS
@@ -43,17 +46,17 @@ def check_nodes(drafts: list[NodeDraft], report: Report) -> None:
 
 
 def check_wiring(drafts: list[NodeDraft], report: Report) -> None:
-    """Every input has a source that exists."""
+    """Every input has a source that exists; the short names of operators' outputs are completed first."""
+    resolve_short_outputs(drafts)
     by_id: dict[str, list[NodeDraft]] = {}
     for draft in drafts:
         by_id.setdefault(draft.id, []).append(draft)
     for draft in drafts:
         for entry in draft.inputs.values():
-            subject = f"{draft.subject}: input {shown(entry.id)}"
             if isinstance(entry.source, OutputSource):
-                _check_output(entry, entry.source, subject, by_id, report)
+                _check_output(entry, entry.source, by_id, report)
             elif isinstance(entry.source, LogsSource):
-                _check_logs(entry, entry.source, subject, by_id, report)
+                _check_logs(entry, entry.source, by_id, report)
 
 
 def rewrite_timers(drafts: list[NodeDraft]) -> None:
@@ -80,44 +83,54 @@ def _check_unique(drafts: list[NodeDraft], report: Report) -> None:
             )
 
 
-def _check_output(entry: InputDraft, source: OutputSource, subject: str, by_id: ById, report: Report) -> None:
+def _check_output(entry: InputDraft, source: OutputSource, by_id: ById, report: Report) -> None:
     senders = by_id.get(source.node)
     if senders is None:
-        text = f"{subject}: there is no node {shown(source.node)}"
+        text = f"{entry.subject}: there is no node {shown(source.node)}"
         report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
     elif all(sender.kind != UNKNOWN and source.output not in sender.outputs for sender in senders):
-        text = f"{subject}: {senders[0].subject} has no output {shown(source.output)}"
-        hint = report.suggest(source.output, senders[0].outputs) or "add it to the node's `outputs`"
-        report.error(entry.source_at, text, hint)
-    elif source.output in (senders[0].fields.get("send_stdout_as"), senders[0].fields.get("send_logs_as")):
-        _never_wait(entry, f"{subject}: 'backpressure' has no effect here: a node does not wait to print", report)
+        _report_missing_output(entry, source, senders[0], report)
+    elif source.output in _printed_outputs(senders[0]):
+        _never_wait(entry, "a node does not wait to print", report)
 
 
-def _check_logs(entry: InputDraft, source: LogsSource, subject: str, by_id: ById, report: Report) -> None:
+def _report_missing_output(entry: InputDraft, source: OutputSource, sender: NodeDraft, report: Report) -> None:
+    if sender.kind == RUNTIME:
+        report_missing_operator_output(entry, source, sender, report)
+        return
+    text = f"{entry.subject}: {sender.subject} has no output {shown(source.output)}"
+    hint = report.suggest(source.output, sender.outputs) or "add it to the node's `outputs`"
+    report.error(entry.source_at, text, hint)
+
+
+def _printed_outputs(draft: NodeDraft) -> set[str]:
+    """The outputs that carry what the node prints."""
+    fields = log_fields(draft.operators) if draft.kind == RUNTIME else draft.fields
+    return {fields.get(key) for key in ("send_stdout_as", "send_logs_as") if key in fields.stated}
+
+
+def _check_logs(entry: InputDraft, source: LogsSource, by_id: ById, report: Report) -> None:
     if source.node is not None and source.node not in by_id:
-        text = f"{subject}: there is no node {shown(source.node)}"
+        text = f"{entry.subject}: there is no node {shown(source.node)}"
         report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
 
 
 def _check_inputs(draft: NodeDraft, report: Report) -> None:
     for entry in draft.inputs.values():
-        subject = f"{draft.subject}: input {shown(entry.id)}"
         if isinstance(entry.source, OutputSource) or entry.source is None:
             continue
         if "input_timeout" in entry.fields.stated:
-            text = f"{subject}: 'input_timeout' has no effect here: timers and logs never close"
+            text = f"{entry.subject}: 'input_timeout' has no effect here: timers and logs never close"
             report.warn(entry.fields.key_at("input_timeout"), text)
-        reason = (
-            "missed ticks are skipped" if isinstance(entry.source, TimerSource) else "a node does not wait to print"
-        )
-        _never_wait(entry, f"{subject}: 'backpressure' has no effect here: {reason}", report)
+        is_timer = isinstance(entry.source, TimerSource)
+        _never_wait(entry, "missed ticks are skipped" if is_timer else "a node does not wait to print", report)
 
 
-def _never_wait(entry: InputDraft, text: str, report: Report) -> None:
+def _never_wait(entry: InputDraft, reason: str, report: Report) -> None:
     """The sender of this input cannot be made to wait: read `backpressure` as the default, and say so."""
     stated = entry.fields.stated.get("queue_policy")
     if stated is not None and stated.value == BACKPRESSURE:
-        report.warn(stated.key_at, text)
+        report.warn(stated.key_at, f"{entry.subject}: 'backpressure' has no effect here: {reason}")
         entry.fields.stated["queue_policy"] = stated._replace(value=DROP_OLDEST)
 
 
@@ -175,7 +188,8 @@ def _check_restart(draft: NodeDraft, report: Report) -> None:
             report.warn(draft.fields.key_at(key), text, "add `restart_policy: on-failure`")
 
 
-def _check_ports(draft: NodeDraft, report: Report) -> None:
+def _check_ports(draft: NodeDraft | OperatorDraft, report: Report) -> None:
+    owner = "operator" if isinstance(draft, OperatorDraft) else "node"
     ports: dict[str, tuple[str, dict[str, object]]] = {
         "input_types": ("input", dict(draft.inputs)),
         "output_types": ("output", dict(draft.outputs)),
@@ -186,15 +200,21 @@ def _check_ports(draft: NodeDraft, report: Report) -> None:
         stated: dict[str, Stated] = draft.fields.get(key, {})
         for port, entry in stated.items():
             if port not in known:
-                text = f"{draft.subject}: '{key}' names {shown(port)}, which is no {noun} of this node"
+                text = f"{draft.subject}: '{key}' names {shown(port)}, which is no {noun} of this {owner}"
                 report.warn(entry.key_at, text, report.suggest(port, known))
 
 
-def _check_pattern(draft: NodeDraft, report: Report) -> None:
+def _check_pattern(draft: NodeDraft | OperatorDraft, report: Report) -> None:
     pattern = draft.fields.get("pattern")
     if pattern is not None and pattern not in PATTERNS:
         text = f"{draft.subject}: 'pattern': expected one of {', '.join(PATTERNS)}, found {shown(pattern)}"
         report.warn(draft.fields.value_at("pattern"), text)
+
+
+def _check_each_operator(draft: NodeDraft, report: Report) -> None:
+    for operator in draft.operators:
+        _check_ports(operator, report)
+        _check_pattern(operator, report)
 
 
 def _check_timer(draft: NodeDraft, report: Report) -> None:
@@ -217,5 +237,6 @@ _RULES: Final[dict[str, tuple[Callable[[NodeDraft, Report], None], ...]]] = {
         _check_ports,
         _check_pattern,
     ),
+    RUNTIME: (check_operators, _check_each_operator, _check_revision, _check_restart, _check_inputs),
     TIMER: (_check_timer, _check_revision),
 }

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from dora.dataflow.descriptor import OutputSource
 from dora.dataflow.fields import Fields, Stated
-from dora.dataflow.nodes import InputDraft, NodeDraft
+from dora.dataflow.nodes import RUNTIME, NodeDraft
+from dora.dataflow.operator_checks import is_single
+from dora.dataflow.operators import OperatorDraft
+from dora.dataflow.ports import InputDraft
 from dora.dataflow.scalars import Plain
 from dora.dataflow.sources import source_text
 
@@ -47,28 +51,54 @@ def describe_node(draft: NodeDraft) -> dict[str, Any]:
         "path": get("path"),
         "args": get("args"),
         "env": draft.env or None,
-        "outputs": list(draft.outputs),
-        "inputs": {entry.id: _describe_input(entry) for entry in draft.inputs.values()},
+        "outputs": [] if draft.operators else list(draft.outputs),
+        "inputs": {} if draft.operators else {name: _describe_input(entry) for name, entry in draft.inputs.items()},
         "restart_policy": get("restart_policy", "never"),
         "max_restarts": get("max_restarts", 0),
         "deploy": _plain(get("deploy")),
+    }
+    described.update({key: _plain(get(key)) for key in _OPTIONAL if key in draft.fields.stated})
+    if draft.kind == RUNTIME:
+        operators = [_describe_operator(operator) for operator in draft.operators]
+        described |= {"operator": operators[0]} if is_single(draft) else {"operators": operators}
+    return described
+
+
+def _describe_operator(draft: OperatorDraft) -> dict[str, Any]:
+    get = draft.fields.get
+    described = {
+        "id": draft.id,
+        "name": get("name"),
+        "description": get("description"),
+        "python": {"source": draft.source, "conda_env": draft.conda_env} if draft.conda_env else draft.source,
+        "build": get("build"),
+        "outputs": list(draft.outputs),
+        "inputs": {name: _describe_input(entry) for name, entry in draft.inputs.items()},
     }
     described.update({key: _plain(get(key)) for key in _OPTIONAL if key in draft.fields.stated})
     return described
 
 
 def node_config(raw: dict[str, Any], node_id: str) -> dict[str, Any]:
-    """What `node.node_config()` returns: the node's inputs and outputs.
+    """What `node.node_config()` returns: the node's inputs and outputs, those of operators as `<operator>/<name>`.
 
     Args:
         raw: the `raw` of a `Dataflow`.
     """
     node = next(entry for entry in raw["nodes"] if entry["id"] == node_id)
-    return {"inputs": node["inputs"], "outputs": node["outputs"]}
+    operators = [node["operator"]] if "operator" in node else node.get("operators", [])
+    if not operators:
+        return {"inputs": node["inputs"], "outputs": node["outputs"]}
+    return {
+        "inputs": {f"{each['id']}/{name}": source for each in operators for name, source in each["inputs"].items()},
+        "outputs": [f"{each['id']}/{name}" for each in operators for name in each["outputs"]],
+    }
 
 
 def _describe_input(entry: InputDraft) -> str | dict[str, Any]:
-    source = source_text(entry.source) if entry.source is not None else ""
+    source = entry.fields.get("source", "")  # an operator's output as the user names it, with or without operator
+    if entry.source is not None and not isinstance(entry.source, OutputSource):
+        source = source_text(entry.source)
     options = {key: stated.value for key, stated in entry.fields.stated.items() if key != "source"}
     return {"source": source, **options} if options else source
 

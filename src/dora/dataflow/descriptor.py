@@ -94,16 +94,45 @@ class Deploy:
 
 
 @dataclass(frozen=True)
+class Operator:
+    """One Python class in the process of a runtime node (dora dataflow-yaml, section 9).
+
+    Attributes:
+        id: unique in its node.
+        source: its Python file, or a URL; `$HOME` and the like are replaced.
+        inputs: by the operator's own names.  One that a sibling feeds (an operator of the same node, or the operator
+            itself) stays in the process and is none of the node's; its source is `<node>` and `<operator>/<output>`.
+        outputs: the operator's own names, also what `send_stdout_as` and `send_logs_as` name.
+        source_line, source_column: where the value of `python` stands.
+    """
+
+    id: str
+    source: str
+    inputs: dict[str, Input] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    name: str | None = None
+    description: str | None = None
+    pattern: str | None = None
+    source_line: int = 0
+    source_column: int = 1
+
+
+@dataclass(frozen=True)
 class Node:
     """One process of the dataflow (timer nodes are rewritten to timer inputs and do not appear here).
 
     Attributes:
-        path: a local file, a program on PATH, a URL, `dynamic` or `shell`; `$HOME` and the like are replaced.
+        path: a local file, a program on PATH, a URL, `dynamic` or `shell`; `$HOME` and the like are replaced.  Empty
+            for a runtime node.
         args: split like a POSIX shell; with `path: shell` one element, the command line as it is.
         env: root `env` merged with the node's own, values as text.
         outputs: also what `send_stdout_as` and `send_logs_as` name.
         line, column: where the node starts in the file, 1-based, for messages.
         path_line, path_column: where the value of `path` stands.
+        operators: what a runtime node hosts, in file order; its own inputs and outputs are then those of the operators
+            that lead out of the process, as `<operator>/<input>` and `<operator>/<output>`.
+        is_single_operator: written as `operator:`, so people leave the operator out of the names of its outputs.
+        conda_env: the conda environment that a runtime node is started in.
     """
 
     id: str
@@ -132,11 +161,19 @@ class Node:
     column: int = 1
     path_line: int = 0
     path_column: int = 1
+    operators: tuple[Operator, ...] = ()
+    is_single_operator: bool = False
+    conda_env: str | None = None
 
     @property
     def is_dynamic(self) -> bool:
         """The user starts its process; it is not part of the start barrier."""
         return self.path == "dynamic"
+
+    @property
+    def is_runtime(self) -> bool:
+        """Its process is ours and hosts operators."""
+        return bool(self.operators)
 
 
 @dataclass(frozen=True)

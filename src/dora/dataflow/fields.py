@@ -243,8 +243,13 @@ def group(fields: Table, expected: str) -> ValueType:
         unexpected(value, subject, expected, report)
         return None
 
+    return ValueType(expected, read, schema_of(fields))
+
+
+def schema_of(fields: Table) -> dict[str, Any]:
+    """The JSON Schema of a mapping with these keys."""
     properties = {name: entry.type.schema for name, entry in fields.items()}
-    return ValueType(expected, read, {"type": "object", "properties": properties, "additionalProperties": False})
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _read_as_is(value: YamlValue, subject: str, report: Report) -> YamlValue:
@@ -254,6 +259,16 @@ def _read_as_is(value: YamlValue, subject: str, report: Report) -> YamlValue:
 def as_is(expected: str, schema: Mapping[str, Any]) -> ValueType:
     """The YAML value itself, for keys with a reader of their own."""
     return ValueType(expected, _read_as_is, schema)
+
+
+def plain_map(found: Mapping[str, Stated] | None) -> dict[str, Any]:
+    """What `map_of` read, without places."""
+    return {key: entry.value for key, entry in (found or {}).items()}
+
+
+def items_of(found: list[tuple[Any, Place]] | None) -> tuple[Any, ...] | None:
+    """What `list_of` read, without places."""
+    return None if found is None else tuple(item for item, _ in found)
 
 
 _SIZE_TEXT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")

@@ -20,7 +20,7 @@ from dora.dataflow.document import YamlList, YamlMap, YamlValue, parse_document,
 from dora.dataflow.environment import as_text, read_env
 from dora.dataflow.fields import Fields, read_fields, unexpected
 from dora.dataflow.legacy import modernise_root
-from dora.dataflow.nodes import STANDARD, NodeDraft, finish_deploy, finish_node, read_node
+from dora.dataflow.nodes import RUNTIME, STANDARD, NodeDraft, finish_deploy, finish_node, read_node
 from dora.dataflow.report import START, Report
 from dora.dataflow.scalars import Plain, is_null
 from dora.dataflow.schema import ROOT_FIELDS
@@ -97,7 +97,7 @@ def _finish(
     inherited = {key: as_text(value) for key, value in env.items()}
     nodes = []
     for draft in drafts:
-        if draft.kind == STANDARD:
+        if draft.kind in (STANDARD, RUNTIME):
             own = {key: as_text(value) for key, value in draft.env.items()}
             nodes.append(finish_node(draft, {**inherited, **own}, environ))
     return Dataflow(

@@ -7,47 +7,35 @@ that need the whole file (`check.py`); when those have passed, `finish_node` mak
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from dora.dataflow.descriptor import (
-    DEFAULT_QUEUE_SIZE,
-    DROP_OLDEST,
-    Deploy,
-    Input,
-    LogSettings,
-    Node,
-    RestartPolicy,
-    Source,
-    TimerSource,
-)
+from dora.dataflow.descriptor import Deploy, Node, OutputSource, RestartPolicy, TimerSource
 from dora.dataflow.document import YamlMap, YamlScalar, YamlValue
 from dora.dataflow.environment import read_env
-from dora.dataflow.fields import Fields, Stated, read_fields, read_text, unexpected
+from dora.dataflow.fields import Fields, Stated, items_of, plain_map, read_fields, unexpected
 from dora.dataflow.legacy import modernise_node
+from dora.dataflow.operators import (
+    OperatorDraft,
+    build_of,
+    finish_operator,
+    log_fields,
+    port_fields,
+    read_operators,
+)
+from dora.dataflow.ports import InputDraft, finish_inputs, log_settings, read_inputs, read_outputs
 from dora.dataflow.programs import SHELL, expand_path, split_args
 from dora.dataflow.report import Place, Report, shown
 from dora.dataflow.scalars import Plain, is_null
-from dora.dataflow.schema import INPUT_FIELDS, KIND_KEYS, LATER_KEYS, NODE_FIELDS
-from dora.dataflow.sources import read_source
+from dora.dataflow.schema import KIND_KEYS, LATER_KEYS, NODE_FIELDS, OPERATOR_KEYS
 from dora.dataflow.timers import is_timer, parse_timer
-from dora.ids import data_id_fault, node_id_fault
+from dora.ids import node_id_fault
 
 STANDARD: Final = "standard"
+RUNTIME: Final = "runtime"
 TIMER: Final = "timer"
 UNKNOWN: Final = "unknown"
 """A node with an error in what it is, or of a kind that is not built yet: nothing else is said about it."""
-
-
-@dataclass
-class InputDraft:
-    """One input as the file states it."""
-
-    id: str
-    at: Place
-    source: Source | None
-    source_at: Place
-    fields: Fields
 
 
 @dataclass
@@ -56,8 +44,10 @@ class NodeDraft:
 
     Attributes:
         subject: how messages name it.
+        inputs, outputs: by id; those of operators as `<operator>/<name>`.
         env: the node's own variables.
         timer: what a timer node is made of; None for others and for a timer that is wrong.
+        operators: what a runtime node hosts.
     """
 
     id: str
@@ -69,6 +59,7 @@ class NodeDraft:
     outputs: dict[str, Place] = field(default_factory=dict)
     env: dict[str, Plain] = field(default_factory=dict)
     timer: TimerSource | None = None
+    operators: list[OperatorDraft] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -90,8 +81,11 @@ def read_node(value: YamlValue, index: int, environ: Mapping[str, str], report: 
         return draft
     if "env" in fields.stated:
         draft.env = read_env(fields.get("env"), f"{subject}: ", environ, report)
-    draft.outputs = _read_outputs(draft, report)
-    draft.inputs = _read_inputs(draft, report)
+    if draft.kind == RUNTIME:
+        _read_operators(draft, report)
+        return draft
+    draft.outputs = read_outputs(fields, subject, report)
+    draft.inputs = read_inputs(fields, subject, report)
     if draft.kind == TIMER:
         _read_timer(draft, report)
     return draft
@@ -100,36 +94,68 @@ def read_node(value: YamlValue, index: int, environ: Mapping[str, str], report: 
 def finish_node(draft: NodeDraft, env: dict[str, str], environ: Mapping[str, str]) -> Node:
     """The checked node; `env` is the environment that all nodes inherit, its own comes on top."""
     get = draft.fields.get
-    path_at = draft.fields.value_at("path")
-    args = split_args(get("args", ""))
-    return Node(
+    node = Node(
         id=draft.id,
-        path=expand_path(draft.path, environ),
-        args=(get("args", ""),) if draft.path == SHELL else tuple(args),
+        path="",
         env=env,
-        build=get("build"),
-        inputs={entry.id: _finish_input(entry) for entry in draft.inputs.values() if entry.source is not None},
-        outputs=tuple(draft.outputs),
-        output_types=_plain_map(get("output_types")),
-        input_types=_plain_map(get("input_types")),
-        log=_log_settings(draft.fields),
         restart=_restart_policy(draft.fields),
         health_check_timeout_s=get("health_check_timeout"),
         startup_timeout_s=get("startup_timeout"),
         finish_grace_s=get("finish_grace_secs"),
-        cpu_affinity=_items(get("cpu_affinity")),
+        cpu_affinity=items_of(get("cpu_affinity")),
         name=get("name"),
         description=get("description"),
-        path_sha256=get("path_sha256"),
-        output_framing=_plain_map(get("output_framing")),
-        output_metadata={key: _items(entry.value) or () for key, entry in get("output_metadata", {}).items()},
-        pattern=get("pattern"),
         deploy=finish_deploy(get("deploy")),
         line=draft.at.line,
         column=draft.at.column,
+    )
+    return _finish_runtime(node, draft, environ) if draft.kind == RUNTIME else _finish_standard(node, draft, environ)
+
+
+def _finish_standard(node: Node, draft: NodeDraft, environ: Mapping[str, str]) -> Node:
+    get = draft.fields.get
+    path_at = draft.fields.value_at("path")
+    args = split_args(get("args", ""))
+    return replace(
+        node,
+        path=expand_path(draft.path, environ),
+        args=(get("args", ""),) if draft.path == SHELL else tuple(args),
+        build=get("build"),
+        inputs=finish_inputs(draft.inputs),
+        outputs=tuple(draft.outputs),
+        output_types=plain_map(get("output_types")),
+        input_types=plain_map(get("input_types")),
+        log=log_settings(draft.fields),
+        path_sha256=get("path_sha256"),
+        output_framing=plain_map(get("output_framing")),
+        output_metadata=_metadata_keys(get("output_metadata")),
+        pattern=get("pattern"),
         path_line=path_at.line,
         path_column=path_at.column,
     )
+
+
+def _finish_runtime(node: Node, draft: NodeDraft, environ: Mapping[str, str]) -> Node:
+    drafts = draft.operators
+    return replace(
+        node,
+        build=build_of(drafts),
+        inputs=finish_inputs({name: entry for name, entry in draft.inputs.items() if not _is_inner(entry, draft)}),
+        outputs=tuple(draft.outputs),
+        output_types=plain_map(port_fields(drafts, "output_types")),
+        input_types=plain_map(port_fields(drafts, "input_types")),
+        log=log_settings(log_fields(drafts)),
+        output_framing=plain_map(port_fields(drafts, "output_framing")),
+        output_metadata=_metadata_keys(port_fields(drafts, "output_metadata")),
+        operators=tuple(finish_operator(operator, environ) for operator in drafts),
+        is_single_operator="operator" in draft.fields.stated,
+        conda_env=next((operator.conda_env for operator in drafts if operator.conda_env), None),
+    )
+
+
+def _is_inner(entry: InputDraft, draft: NodeDraft) -> bool:
+    """The input of an operator that an operator of the same node feeds."""
+    return isinstance(entry.source, OutputSource) and entry.source.node == draft.id
 
 
 def finish_deploy(fields: Fields | None) -> Deploy | None:
@@ -138,7 +164,7 @@ def finish_deploy(fields: Fields | None) -> Deploy | None:
         return None
     return Deploy(
         machine=fields.get("machine"),
-        labels=_plain_map(fields.get("labels")),
+        labels=plain_map(fields.get("labels")),
         working_dir=fields.get("working_dir"),
         distribute=fields.get("distribute", "local"),
     )
@@ -175,7 +201,18 @@ def _kind(value: YamlMap, fields: Fields, subject: str, report: Report) -> str:
         return TIMER
     elif "path" in fields.stated:
         return STANDARD
+    elif stated[0] in OPERATOR_KEYS:
+        return RUNTIME
     return UNKNOWN
+
+
+def _read_operators(draft: NodeDraft, report: Report) -> None:
+    draft.operators = read_operators(draft.fields, draft.subject, report)
+    if not draft.operators:
+        draft.kind = UNKNOWN
+    for operator in draft.operators:
+        draft.inputs |= {f"{operator.id}/{name}": entry for name, entry in operator.inputs.items()}
+        draft.outputs |= {f"{operator.id}/{name}": at for name, at in operator.outputs.items()}
 
 
 def _read_timer(draft: NodeDraft, report: Report) -> None:
@@ -184,76 +221,6 @@ def _read_timer(draft: NodeDraft, report: Report) -> None:
         report.error(draft.fields.value_at("path"), f"{draft.subject}: {timer}")
     else:
         draft.timer = timer
-
-
-def _read_outputs(draft: NodeDraft, report: Report) -> dict[str, Place]:
-    found: dict[str, Place] = {}
-    for output, at in draft.fields.get("outputs", []):
-        if output in found:
-            report.warn(at, f"{draft.subject}: output {shown(output)} is listed twice")
-        found.setdefault(output, at)
-    for key in ("send_stdout_as", "send_logs_as"):
-        if key in draft.fields.stated:
-            found.setdefault(draft.fields.get(key), draft.fields.value_at(key))
-    return found
-
-
-def _read_inputs(draft: NodeDraft, report: Report) -> dict[str, InputDraft]:
-    value = draft.fields.get("inputs")
-    if value is None:
-        return {}
-    if not isinstance(value, YamlMap):
-        hint = "write each as `input_id: node/output`"
-        unexpected(value, f"{draft.subject}: 'inputs'", "a mapping from input id to source", report, hint)
-        return {}
-    found: dict[str, InputDraft] = {}
-    for key, (key_at, entry) in value.entries.items():
-        subject = f"{draft.subject}: input {shown(key)}"
-        fault = data_id_fault(key)
-        if fault is not None:
-            report.error(key_at, f"{subject} cannot be an input id: {fault}")
-        found[key] = _read_input(key, key_at, entry, subject, report)
-    return found
-
-
-def _read_input(key: str, key_at: Place, value: YamlValue, subject: str, report: Report) -> InputDraft:
-    if isinstance(value, YamlMap):
-        fields = read_fields(value, INPUT_FIELDS, subject, report)
-    else:
-        fields = Fields(value.place)
-        if isinstance(value, YamlScalar) and not is_null(value):
-            text = read_text(value, subject, report)
-            if text is not None:
-                fields.stated["source"] = Stated(text, key_at, value.place)
-        else:
-            unexpected(value, subject, "<node>/<output> or a mapping with 'source'", report)
-    at = fields.value_at("source")
-    text = fields.get("source")
-    source = read_source(text, at, subject, report) if text is not None else None
-    return InputDraft(key, key_at, source, at, fields)
-
-
-def _finish_input(draft: InputDraft) -> Input:
-    assert draft.source is not None
-    get = draft.fields.get
-    return Input(
-        id=draft.id,
-        source=draft.source,
-        queue_size=max(1, get("queue_size", DEFAULT_QUEUE_SIZE)),
-        queue_policy=get("queue_policy", DROP_OLDEST),
-        is_stated="queue_size" in draft.fields.stated or "queue_policy" in draft.fields.stated,
-        input_timeout_s=get("input_timeout"),
-    )
-
-
-def _log_settings(fields: Fields) -> LogSettings:
-    return LogSettings(
-        send_stdout_as=fields.get("send_stdout_as"),
-        send_logs_as=fields.get("send_logs_as"),
-        min_log_level=fields.get("min_log_level"),
-        max_log_size_bytes=fields.get("max_log_size"),
-        max_rotated_files=fields.get("max_rotated_files", 5),
-    )
 
 
 def _restart_policy(fields: Fields) -> RestartPolicy:
@@ -266,9 +233,5 @@ def _restart_policy(fields: Fields) -> RestartPolicy:
     )
 
 
-def _plain_map(found: dict[str, Stated] | None) -> dict[str, Any]:
-    return {key: entry.value for key, entry in (found or {}).items()}
-
-
-def _items(found: list[tuple[Any, Place]] | None) -> tuple[Any, ...] | None:
-    return None if found is None else tuple(item for item, _ in found)
+def _metadata_keys(found: dict[str, Stated] | None) -> dict[str, tuple[str, ...]]:
+    return {key: items_of(entry.value) or () for key, entry in (found or {}).items()}

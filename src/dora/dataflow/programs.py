@@ -69,7 +69,11 @@ def check_sources(dataflow: Dataflow, environ: Mapping[str, str] | None = None) 
     """
     report = Report(dataflow.file)
     for node in dataflow.nodes:
-        if not (node.build or node.path in (DYNAMIC, SHELL) or is_url(node.path)):
+        if node.build:
+            continue
+        if node.is_runtime:
+            _check_operators(node, dataflow.working_dir, report)
+        elif not (node.path in (DYNAMIC, SHELL) or is_url(node.path)):
             _check_source(node, dataflow.working_dir, os.environ if environ is None else environ, report)
     return report.error_lines()
 
@@ -99,6 +103,19 @@ def _check_source(node: Node, working_dir: Path, environ: Mapping[str, str], rep
     elif file.suffix != ".py" and not os.access(file, os.X_OK):
         hint = f"run: chmod +x {shlex.quote(node.path)}"
         report.error(at, f"node '{node.id}': {shown(node.path)} is not executable", hint)
+
+
+def _check_operators(node: Node, working_dir: Path, report: Report) -> None:
+    for operator in node.operators:
+        if is_url(operator.source) or (working_dir / operator.source).is_file():
+            continue
+        at = Place(operator.source_line or node.line, operator.source_column)
+        subject = f"node '{node.id}': operator '{operator.id}'"
+        if (working_dir / operator.source).is_dir():
+            report.error(at, f"{subject}: expected a Python file, found the directory {shown(operator.source)}")
+        else:
+            text = f"{subject}: no Python file {shown(operator.source)} in {working_dir}"
+            report.error(at, text, _similar_files(operator.source, working_dir, report))
 
 
 def _similar_files(path: str, working_dir: Path, report: Report) -> str:

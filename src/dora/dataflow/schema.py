@@ -23,6 +23,7 @@ from dora.dataflow.fields import (
     list_of,
     map_of,
     one_of,
+    schema_of,
     seconds,
     table,
     whole_number,
@@ -35,7 +36,13 @@ PATTERNS: Final = ("service-server", "service-client", "action-server", "action-
 KIND_KEYS: Final = ("path", "operator", "operators", "module", "ros2", "hub")
 """Exactly one of these decides what a node is."""
 
-LATER_KEYS: Final = ("operator", "operators", "module", "ros2", "hub", "git")
+OPERATOR_KEYS: Final = ("operator", "operators")
+"""The kinds that run in a process of ours."""
+
+OPERATOR_SOURCE_KEYS: Final = ("python", "shared-library", "wasm")
+"""Exactly one of these says what an operator is made of."""
+
+LATER_KEYS: Final = ("module", "ros2", "hub", "git")
 """Known, but not built yet."""
 
 SOURCE_REVISION_KEYS: Final = ("branch", "tag", "rev")
@@ -139,8 +146,9 @@ _PORTS: Final = (
         "Metadata keys that each output carries.",
     ),
     Field("pattern", TEXT, "Communication pattern: " + ", ".join(f"`{name}`" for name in PATTERNS) + "."),
-    Field("shared_memory_pool_size", SIZE, "Accepted; memory is taken as it is needed."),
 )
+
+_POOL: Final = Field("shared_memory_pool_size", SIZE, "Accepted; memory is taken as it is needed.")
 
 _LOGS: Final = (
     Field("send_stdout_as", OUTPUT_ID, "Output that carries the node's printed lines."),
@@ -162,9 +170,31 @@ _SUPERVISION: Final = (
     Field("cpu_affinity", list_of(whole_number(0, 2**31), "CPU numbers"), "CPUs that the node may run on."),
 )
 
+PYTHON_SOURCE_FIELDS: Final = table(
+    Field("source", TEXT, "The Python file or URL.", is_required=True, example="<file>.py"),
+    Field("conda_env", TEXT, "Conda environment that the operator's process is started in."),
+)
+_PYTHON: Final = as_is("a Python file, or a mapping with source and conda_env", {"type": ["string", "object"]})
+
+OPERATOR_FIELDS: Final[Table] = MappingProxyType(
+    table(
+        Field("id", TEXT, "Name of the operator, unique in its node; `op` where there is one `operator`."),
+        Field("name", TEXT, "Name for people."),
+        Field("description", TEXT, "What the operator is for."),
+        Field("python", _PYTHON, "Python file with a class `Operator`."),
+        Field("shared-library", _ANYTHING, "Not supported: operators are written in Python."),
+        Field("wasm", _ANYTHING, "Not supported: operators are written in Python."),
+        Field("build", TEXT, "Commands that prepare the operator, one a line."),
+        *_PORTS,
+        *_LOGS,
+    )
+)
+_OPERATOR: Final = as_is("a mapping with python, inputs and outputs", schema_of(OPERATOR_FIELDS))
+_OPERATORS: Final = as_is("a list of operators", {"type": "array", "items": _OPERATOR.schema})
+
 _OTHER_KINDS: Final = (
-    Field("operator", _ANYTHING, "One operator, run in a process of its own."),
-    Field("operators", _ANYTHING, "Operators that share one process."),
+    Field("operator", _OPERATOR, "One operator, run in a process of its own."),
+    Field("operators", _OPERATORS, "Operators that share one process."),
     Field("module", _ANYTHING, "File with a group of nodes."),
     Field("params", _ANYTHING, "Parameters of a module."),
     Field("ros2", _ANYTHING, "Bridge to ROS 2."),
@@ -172,5 +202,5 @@ _OTHER_KINDS: Final = (
 )
 
 NODE_FIELDS: Final[Table] = MappingProxyType(
-    table(*_EVERY_KIND, *_SOURCE, *_PORTS, *_LOGS, *_SUPERVISION, *_OTHER_KINDS)
+    table(*_EVERY_KIND, *_SOURCE, *_PORTS, _POOL, *_LOGS, *_SUPERVISION, *_OTHER_KINDS)
 )
