@@ -23,22 +23,23 @@ SOURCE = ROOT / "src" / "dora"
 BASE = {"errors", "ids", "clock", "env"}
 LOW = BASE | {"dataflow", "messages", "transport"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
-EVERYTHING |= {"builder", "commands", "testing", "cuda", "__init__"}
+EVERYTHING |= {"arrow_json", "builder", "commands", "testing", "cuda", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": EVERYTHING,  # public names, resolved on first use
     "__main__": {"cli"},
     **{name: BASE for name in BASE},
     "arrow": BASE,
+    "arrow_json": BASE,
     "dataflow": BASE,
     "messages": BASE | {"dataflow"},  # descriptor types only
     "transport": BASE,
-    "node": BASE | {"messages", "transport", "arrow"},
+    "node": BASE | {"messages", "transport", "arrow", "arrow_json"},
     "runner": LOW,
     "daemon": LOW | {"coordinator"},
     "coordinator": LOW,
     "control": BASE | {"messages"},
     "commands": BASE | {"node"},  # `start_runtime`; the commands themselves run in a process of their own
-    **{name: BASE | {"arrow", "node", "dataflow"} for name in ("recording", "testing", "cuda")},
+    **{name: BASE | {"arrow", "arrow_json", "node", "dataflow"} for name in ("recording", "testing", "cuda")},
     "builder": BASE | {"commands", "dataflow"},
     "dashboard": {"control"},
     "cli": EVERYTHING,
@@ -46,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Row of the map -> rows it may import, besides itself."""
 
 THIRD_PARTY: dict[str, set[str]] = {
-    "pyarrow": {"arrow"},
+    "pyarrow": {"arrow", "arrow_json"},
     "numpy": {"arrow", "node"},
     "yaml": {"dataflow", "cli", "builder"},
     "msgspec": {"messages", "node", "runner"},
