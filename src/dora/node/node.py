@@ -402,7 +402,8 @@ class Node:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is None:  # a failing node must not look like one that closed its outputs: its exit code tells
+            self.close()
 
     def __del__(self) -> None:
         self.close()
