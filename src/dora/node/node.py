@@ -6,6 +6,7 @@ same link; when the last one is gone the outputs close, while the process may li
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import difflib
 import json
@@ -53,6 +54,7 @@ class Session:
         self.link.on_news = self._spread_news
         self.link.start()
         self.receiver.begin()
+        atexit.register(self._hand_over)
         self.handles = 0
         self.warned: set[str] = set()
 
@@ -60,10 +62,18 @@ class Session:
         for output in self.outputs.values():
             output.try_read_box()
 
+    def _hand_over(self) -> None:
+        """The interpreter ends: what is queued for readers that were restarted goes to their new queues."""
+        if not (self.link.is_forked or self.link.is_closed):
+            self.link.pump()
+            self._spread_news()
+
     def close(self) -> None:
         """The last handle is gone."""
         if self.link.is_forked or self.link.is_closed:
             return
+        self._hand_over()
+        atexit.unregister(self._hand_over)
         for output in self.outputs.values():
             output.close()
         self.receiver.close()
