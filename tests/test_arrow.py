@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from arrow_round_trip import assert_same, round_trip
+from arrow_strategies import arrays
 from dora import arrow
 
 BIG = 10_000
@@ -176,6 +179,14 @@ def test_strings_whose_offsets_do_not_begin_at_0_arrive() -> None:
     assert round_trip(sent).to_pylist() == ["de", "f"]
 
 
+@pytest.mark.parametrize("starts", [[1, 1, 3], [None, 1, 3]])
+def test_lists_that_do_not_begin_at_0_arrive(starts: list[int | None]) -> None:
+    sent = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), pa.array([5, 6, 7]))
+    found = round_trip(sent)
+    found.validate(full=True)
+    assert found.to_pylist() == sent.to_pylist()
+
+
 def test_strings_without_characters_arrive() -> None:
     assert round_trip(pa.array(["", ""])).to_pylist() == ["", ""]
 
@@ -185,6 +196,21 @@ def test_bitmap_that_marks_nothing_null_is_left_out() -> None:
     sent = pa.Array.from_buffers(pa.int32(), 2, [bitmap, pa.py_buffer(np.array([1, 2], np.int32))])
     found = round_trip(sent)
     assert (found.to_pylist(), found.buffers()[0]) == ([1, 2], None)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 6).flatmap(arrays))
+def test_any_nested_and_sliced_array_arrives(sent: Any) -> None:
+    assert_same(round_trip(sent), sent)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(1, 6).flatmap(arrays))
+def test_any_large_nested_array_arrives(sent: Any) -> None:
+    large = pa.concat_arrays([sent] * 40_000)
+    assert_same(round_trip(large), large)
 
 
 # -- other things that can be sent ---------------------------------------------------------------------------

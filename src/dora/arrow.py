@@ -32,6 +32,8 @@ STREAM: Final = 4
 
 _ALIGNMENT: Final = 64
 _STREAM_IN_PLACE_FROM: Final = 256 * 1024
+_WRITES_LISTS_WRONGLY: Final = int(pa.__version__.split(".")[0]) < 21
+"""with offsets that point past the values, when the first list does not begin at 0"""
 _ACCEPTED: Final = (
     "an Arrow array (or anything with __arrow_c_array__), a RecordBatch, bytes, bytearray, memoryview or a numpy array"
 )
@@ -229,8 +231,10 @@ def _text(data: Any, offset_bytes: int) -> Body:
 
 
 def _stream(data: Any) -> Body:
+    if _WRITES_LISTS_WRONGLY and _has(data.type, _is_list):
+        data = pa.concat_arrays([data[:0], data])  # makes every list begin at 0
     batch = pa.RecordBatch.from_arrays([data], schema=pa.schema([pa.field("", data.type)]))
-    if data.nbytes < _STREAM_IN_PLACE_FROM or _has_dictionary(data.type):
+    if data.get_total_buffer_size() < _STREAM_IN_PLACE_FROM or _has(data.type, pa.types.is_dictionary):
         sink = pa.BufferOutputStream()
         _write_stream(sink, batch)
         buffer = sink.getvalue()
@@ -246,10 +250,15 @@ def _stream(data: Any) -> Body:
     return Body(STREAM, size, len(data), None, data.type, write)
 
 
-def _has_dictionary(kind: Any) -> bool:
+def _has(kind: Any, is_wanted: Callable[[Any], bool]) -> bool:
+    """Whether the type or one within it is of that kind."""
     if isinstance(kind, pa.BaseExtensionType):
-        return _has_dictionary(kind.storage_type)
-    return pa.types.is_dictionary(kind) or any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
+        return _has(kind.storage_type, is_wanted)
+    return is_wanted(kind) or any(_has(kind.field(i).type, is_wanted) for i in range(kind.num_fields))
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind))
 
 
 def _write_stream(sink: Any, batch: Any) -> None:
