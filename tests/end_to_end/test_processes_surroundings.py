@@ -98,6 +98,17 @@ def test_run_without_home_and_terminal(flow: Flow) -> None:
     assert "warning" not in ended.stderr
 
 
+def test_run_under_nohup_outlives_its_terminal(flow: Flow) -> None:
+    add_pair(flow)
+    run = flow.start(prefix=("nohup",))
+    run.wait_said("sink", "INPUT in")
+    run.signal(signal.SIGHUP)
+    count = len(run.said("sink"))
+    wait_until(lambda: len(run.said("sink")) > count + 10, what="more messages")
+    run.signal(signal.SIGTERM)
+    assert run.wait(5).code == 0, run.wait()
+
+
 def test_read_only_folder_costs_the_log_files_and_one_warning(flow: Flow) -> None:
     add_pair(flow)
     run = flow.start(prefix=READ_ONLY)

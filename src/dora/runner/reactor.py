@@ -52,11 +52,14 @@ class Reactor:
     def on_signals(self, signums: Iterable[int], callback: Callable[[int], None]) -> None:
         """Call back from `wait`, never in the middle of other code, when one of these signals arrives.
 
-        Said again for the same signals, it changes the callback; what arrived meanwhile goes to the new one.
+        Said again for the same signals, it changes the callback; what arrived meanwhile goes to the new one.  A SIGHUP
+        that is ignored (nohup) stays ignored.
         """
         if self._old_wake_fd is None:
             self._old_wake_fd = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for signum in signums:
+            if signum == signal.SIGHUP and signal.getsignal(signum) == signal.SIG_IGN:
+                continue
             old = self._signals[signum][1] if signum in self._signals else signal.signal(signum, _ignore)
             self._signals[signum] = (callback, old)
 
