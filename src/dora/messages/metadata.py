@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 _PLAIN: Final = frozenset({str, float, bool, type(None), bytes})
-_QUICK: Final = _PLAIN | {int}
 _SPECIAL: Final = frozenset({"request_id", "goal_id", "goal_status", "parameters", "flush", "_framing"})
 _INT64_MIN: Final = -(1 << 63)
 _INT64_MAX: Final = (1 << 63) - 1
@@ -35,7 +34,10 @@ def encode(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
     if not isinstance(metadata, dict):
         raise TypeError(f"'{type(metadata).__name__}' object is not an instance of 'dict'")
     for key, value in metadata.items():
-        if type(value) not in _QUICK or type(key) is not str or key in _SPECIAL or key[:7] == "__dora_":
+        kind = type(value)
+        if kind not in _PLAIN and (kind is not int or not _INT64_MIN <= value <= _INT64_MAX):
+            return _encode_carefully(metadata)
+        if type(key) is not str or key in _SPECIAL or key[:7] == "__dora_":
             return _encode_carefully(metadata)
     return (_pack(metadata) if metadata else b""), False, False
 
@@ -46,7 +48,7 @@ def _encode_carefully(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
         if type(key) is not str:
             if not isinstance(key, str):
                 raise RuntimeError(f"Parsing metadata keys: expected str, found {type(key).__name__} ({key!r})")
-            key = str(key)
+            key = str.__str__(key)  # a str Enum's own `str` is its name
         plain[key] = value if type(value) in _PLAIN else _native(key, value)
     nested = plain.get("parameters")
     if type(nested) is dict:
@@ -64,12 +66,16 @@ def _native(key: str, value: Any) -> Any:
     if isinstance(value, datetime.datetime):
         return value if value.tzinfo is not None else value.astimezone(datetime.timezone.utc)
     if isinstance(value, dict):
-        return {str(name): _native(key, item) for name, item in value.items()}
+        return {_text(name): _native(key, item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [item if type(item) in _PLAIN else _native(key, item) for item in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     return value if value is None else _as_text(key, value)
+
+
+def _text(name: Any) -> str:
+    return str.__str__(name) if isinstance(name, str) else str(name)
 
 
 def _number_or_text(value: Any) -> Any:
