@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from end_to_end.running import Flow
-from end_to_end.scenarios import starts
+from end_to_end.scenarios import starts, transports
 from end_to_end.scenarios.marks import hold
 
 pytestmark = pytest.mark.slow
@@ -29,3 +29,7 @@ def test_message_sent_just_before_the_exit_is_received_before_input_closed(flow:
 
 def test_every_short_lived_sender_is_heard_and_then_closed(flow: Flow) -> None:
     hold(starts.closed_outputs(flow, 10))
+
+
+def test_every_short_lived_process_on_bare_pipes_is_heard_and_then_closed(flow: Flow) -> None:
+    hold(transports.closed_pipes(flow, 300))
