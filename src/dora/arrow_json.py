@@ -9,6 +9,7 @@ Values go through plain Python values; only times are converted by Arrow, which 
 from __future__ import annotations
 
 import decimal
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -202,6 +203,29 @@ def array_from_json(data: Any, spec: Any = _NO_TYPE) -> Any:
         return _build([_value(value, kind) for value in values], kind)
     except (pa.ArrowException, TypeError, ValueError, OverflowError, ArithmeticError) as error:
         raise ValueError(f"expected data of Arrow type {kind}, found {data!r}: {error}") from error
+
+
+def array_from_file(path: str | os.PathLike[str], batch_index: int = 0, column: str | None = None) -> Any:
+    """A record batch of an Arrow IPC file: one column of it, or all of it as a struct array.
+
+    Raises:
+        ValueError: the file has no such batch or column, or is none.
+        OSError: there is no such file.
+    """
+    try:
+        with pa.OSFile(os.fspath(path)) as source, pa.ipc.open_file(source) as reader:
+            count = reader.num_record_batches
+            if not 0 <= batch_index < count:
+                raise ValueError(f"{os.fspath(path)!r} has {count} record batches, so none with index {batch_index}")
+            batch = reader.get_batch(batch_index)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{os.fspath(path)!r} is not an Arrow file: {error}") from error
+    if column is None:
+        return batch.to_struct_array()
+    if column not in batch.schema.names:
+        names = ", ".join(batch.schema.names)
+        raise ValueError(f"{os.fspath(path)!r} has no column {column!r} (it has: {names})")
+    return batch.column(column)
 
 
 def _build(values: list[Any], kind: Any) -> Any:

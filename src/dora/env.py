@@ -6,6 +6,9 @@ from typing import Final
 
 NODE_CONFIG: Final = "DORA_NODE_CONFIG"
 HOME: Final = "DORA_HOME"
+TEST_WITH_INPUTS: Final = "DORA_TEST_WITH_INPUTS"
+TEST_WRITE_OUTPUTS_TO: Final = "DORA_TEST_WRITE_OUTPUTS_TO"
+TEST_NO_OUTPUT_TIME_OFFSET: Final = "DORA_TEST_NO_OUTPUT_TIME_OFFSET"
 
 VARIABLES: Final[dict[str, str]] = {
     NODE_CONFIG: "set by the runner for each node: control socket, node id and token, as JSON",
@@ -16,5 +19,8 @@ VARIABLES: Final[dict[str, str]] = {
     "DORA_ALLOW_SHELL_NODES": "`true` allows nodes with `path: shell`",
     "DORA_RUNTIME_TYPE_CHECK": "`warn` or `error`: check sent arrays against `output_types`",
     "DORA_NO_TIMESTAMP": "`1` leaves the automatic `timestamp` out of the metadata that a node receives",
+    TEST_WITH_INPUTS: "`Node()` runs without a dataflow and receives the events of this JSON file",
+    TEST_WRITE_OUTPUTS_TO: "where such a node's outputs are written (default: `outputs.jsonl` beside the inputs)",
+    TEST_NO_OUTPUT_TIME_OFFSET: "set: such outputs are written without their times",
     "DORA_ARENA_BYTES": "address space reserved per output (default 64 GiB, sparse)",
 }

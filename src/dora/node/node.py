@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dora import env
 from dora.errors import NodeError
 from dora.ids import data_id_fault
 from dora.node import events
@@ -91,13 +92,23 @@ _session: Session | None = None
 _session_lock = threading.Lock()
 
 
-def _open_session() -> Session:
+def _open_session(node_id: str | None) -> Session:
     global _session  # one link per process
     with _session_lock:
         if _session is None or _session.link.is_closed or _session.link.is_forked:
-            _session = Session()
+            _session = _new_session(node_id)
         _session.handles += 1
         return _session
+
+
+def _new_session(node_id: str | None) -> Session:
+    if env.NODE_CONFIG not in os.environ:
+        from dora.node import standalone  # outside a dataflow only
+
+        session: Session | None = standalone.session_for(node_id)
+        if session is not None:
+            return session
+    return Session()
 
 
 def _after_fork_in_child() -> None:
@@ -126,7 +137,7 @@ class Node:
     def __init__(self, node_id: str | None = None, daemon_port: int | None = None) -> None:
         if node_id is not None and not isinstance(node_id, str):
             raise TypeError(f"{type(node_id).__name__!r} object is not an instance of 'str'")
-        self._session = _open_session()
+        self._session = _open_session(node_id)
         self._link = self._session.link
         self._receiver = self._session.receiver
 
