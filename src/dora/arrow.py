@@ -184,6 +184,34 @@ def _is_numpy_array(data: Any) -> bool:
     return any(kind.__module__ == "numpy" and kind.__name__ == "ndarray" for kind in type(data).__mro__)
 
 
+def array_of(data: Any) -> Any:
+    """Anything that `send_output` accepts as the array that a receiver in this same process gets; nothing is copied.
+
+    Raises:
+        InvalidDataError: `data` is of another kind.
+    """
+    if type(data) is bytes:
+        return pa.UInt8Array.from_buffers(_UINT8, len(data), [None, pa.py_buffer(data)])
+    return _as_array(data)
+
+
+def raw_bytes(array: Any) -> bytes:
+    """The payload as dora 0.1 knew it: the one binary or text element, else the values as they lie in memory."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    is_text = pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)
+    is_text = is_text or pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+    if is_text and len(array) == 1:
+        value = array[0].as_py()
+        return value.encode() if isinstance(value, str) else value or b""
+    if _has_width(array.type) and array.type.bit_width >= 8:
+        width = array.type.bit_width // 8
+        values = array.buffers()[1]
+        return b"" if values is None else bytes(memoryview(values)[array.offset * width :][: len(array) * width])
+    buffers = [buffer for buffer in array.buffers() if buffer is not None]
+    return buffers[-1].to_pybytes() if buffers else b""
+
+
 def _contiguous(view: memoryview) -> Any:
     return view if view.c_contiguous else view.tobytes()
 

@@ -16,6 +16,7 @@ _PLAIN: Final = frozenset({str, float, bool, type(None), bytes})
 _SPECIAL: Final = frozenset({"request_id", "goal_id", "goal_status", "parameters", "flush", "_framing"})
 _INT64_MIN: Final = -(1 << 63)
 _INT64_MAX: Final = (1 << 63) - 1
+_UTC: Final = datetime.timezone.utc
 _warned: set[str] = set()
 
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -43,7 +44,29 @@ def encode(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
 
 
 def _encode_carefully(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
-    plain = {}
+    plain, correlated, is_flush = _made_plain(metadata)
+    return _pack(plain), correlated, is_flush
+
+
+def hand_over(metadata: dict[str, Any] | None) -> tuple[dict[str, Any], bool, bool]:
+    """What a receiver in this same process gets: (a dict of its own, is correlated, is flush).  Raises as `encode`."""
+    if metadata is None:
+        return {}, False, False
+    if not isinstance(metadata, dict):
+        raise TypeError(f"'{type(metadata).__name__}' object is not an instance of 'dict'")
+    for key, value in metadata.items():
+        kind = type(value)
+        if kind not in _PLAIN and (kind is not datetime.datetime or value.tzinfo is not _UTC):
+            break
+        if type(key) is not str or key in _SPECIAL or key[:7] == "__dora_":
+            break
+    else:
+        return dict(metadata), False, False
+    return _made_plain(metadata)
+
+
+def _made_plain(metadata: dict[str, Any]) -> tuple[dict[str, Any], bool, bool]:
+    plain: dict[str, Any] = {}
     for key, value in metadata.items():
         if type(key) is not str:
             if not isinstance(key, str):
@@ -57,14 +80,14 @@ def _encode_carefully(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
     for key in [key for key in plain if key == "_framing" or key.startswith("__dora_")]:
         del plain[key]
     correlated = "request_id" in plain or "goal_id" in plain or "goal_status" in plain
-    return _pack(plain), correlated, plain.get("flush") is True
+    return plain, correlated, plain.get("flush") is True
 
 
 def _native(key: str, value: Any) -> Any:
     if isinstance(value, (int, str, float)):
         return _number_or_text(value)
     if isinstance(value, datetime.datetime):
-        return value if value.tzinfo is not None else value.astimezone(datetime.timezone.utc)
+        return value if value.tzinfo is _UTC else value.astimezone(_UTC)
     if isinstance(value, dict):
         return {_text(name): _native(key, item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
