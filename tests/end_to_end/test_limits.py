@@ -197,6 +197,16 @@ def test_too_few_descriptors_are_one_clear_error(flow: Flow) -> None:
     assert "Traceback" not in ended.stderr.split("stderr output")[0], ended
 
 
+def test_queue_deeper_than_a_pipe_can_be_is_one_clear_error(flow: Flow) -> None:
+    flow.node("sender", QUIET_SENDER, outputs=["out"])
+    flow.node("reader", QUIET_READER, inputs={"in": {"source": "sender/out", "queue_size": 20_000}})
+    ended = flow.run()
+    assert ended.code == 1, ended
+    assert "queue_size" in ended.stderr, ended
+    assert "16320" in ended.stderr, ended
+    assert "Traceback" not in ended.stderr, ended
+
+
 def test_user_without_privileges_has_enough_of_everything(flow: Flow) -> None:
     """Limits such as pipe-user-pages-soft do not bind root, so root gives up its capabilities."""
     names = [f"out{i}" for i in range(100)]

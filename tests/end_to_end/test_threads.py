@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from end_to_end.running import Flow
+from end_to_end.running import Flow, wait_until
 from end_to_end.scenarios import neighbours
 from end_to_end.scenarios.marks import hold
 
@@ -118,6 +118,25 @@ def test_second_node_is_a_second_handle_and_the_last_one_closes(flow: Flow) -> N
     ended = flow.run()
     assert ended.code == 0, ended
     assert flow.said("reader") == ["[1, 2, None, None]"]
+
+
+def test_node_opened_again_after_the_last_handle_closed_sends_to_the_same_readers(flow: Flow) -> None:
+    sender = """
+    import pyarrow as pa
+    from dora import Node
+
+    for number in (1, 2):
+        node = Node()
+        node.send_output("out", pa.array([number]))
+        del node
+    """
+    flow.node("sender", sender, outputs=["out"])
+    reader = "from dora import Node\nfor event in Node():\n    print(event['type'], event['value'], flush=True)"
+    flow.node("reader", reader, inputs={"in": LOSSLESS, "tick": "dora/timer/secs/100"})
+    run = flow.start()
+    wait_until(lambda: "  2" in run.said("reader"), what="the second message")
+    run.stop()
+    assert [line for line in run.said("reader") if line.startswith("INPUT_CLOSED")]
 
 
 def test_node_from_another_process_of_the_same_node_is_refused_with_its_pid(flow: Flow) -> None:
