@@ -6,6 +6,8 @@ from typing import Final
 
 NODE_CONFIG: Final = "DORA_NODE_CONFIG"
 HOME: Final = "DORA_HOME"
+HOT_RELOAD: Final = "DORA_HOT_RELOAD"
+API: Final = "DORA_API"
 TEST_WITH_INPUTS: Final = "DORA_TEST_WITH_INPUTS"
 TEST_WRITE_OUTPUTS_TO: Final = "DORA_TEST_WRITE_OUTPUTS_TO"
 TEST_NO_OUTPUT_TIME_OFFSET: Final = "DORA_TEST_NO_OUTPUT_TIME_OFFSET"
@@ -13,6 +15,8 @@ TEST_NO_OUTPUT_TIME_OFFSET: Final = "DORA_TEST_NO_OUTPUT_TIME_OFFSET"
 VARIABLES: Final[dict[str, str]] = {
     NODE_CONFIG: "set by the runner for each node: control socket, node id and token, as JSON",
     HOME: "directory for runtime files (first choice before XDG_RUNTIME_DIR/dora)",
+    HOT_RELOAD: "`1` makes operators reload their files when these are saved (`dora run --hot-reload` sets it)",
+    API: "`0.1` makes a node receive `(input_id, bytes)`, as in dora 0.1; for the `env` of a node",
     "DORA_LOG_LEVEL": "default of --log-level",
     "DORA_LOG_FORMAT": "default of --log-format",
     "DORA_LOG_FILTER": "default of --log-filter",

@@ -4,7 +4,8 @@ Life of the link: the node connects and says `Hello`; the runner answers `Config
 `AddOutputEdge` and `AddInputEdge` for everything the node is wired to, then `Wired`; the node maps all of it and says
 `Ready`; when every node of the start barrier is ready the runner says `Start` to all, or `StartFailed`.
 Afterwards the runner sends verdicts on edges, `Stop`, new and ended edges; the node may say
-`OutputsClosed`.  EOF from the node means that its process or its last handle is gone.
+`OutputsClosed`, and the process of operators `PortsClosed` and `StopAll`.  EOF from the node means that its process or
+its last handle is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final, Union
 
 import msgspec
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever a message of this file changes; both sides name it in their first message."""
 
 CLOSED: Final = "closed"
@@ -36,6 +37,19 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 class OutputsClosed(msgspec.Struct, frozen=True, tag=True):
     """Node to runner: the last handle is closed, nothing more will be sent; the process lives on."""
+
+
+class PortsClosed(msgspec.Struct, frozen=True, tag=True):
+    """Node to runner: an operator has ended; nobody reads these inputs any more, nothing is sent on these outputs."""
+
+    inputs: list[str]
+    outputs: list[str]
+
+
+class StopAll(msgspec.Struct, frozen=True, tag=True):
+    """Node to runner: stop the whole dataflow, as Ctrl-C would; `reason` is shown to the user."""
+
+    reason: str
 
 
 class Configure(msgspec.Struct, frozen=True, tag=True):
@@ -143,6 +157,35 @@ class TimerInput(msgspec.Struct, frozen=True):
     period_ns: int
 
 
+class OperatorInput(msgspec.Struct, frozen=True):
+    """One input of an operator.
+
+    Attributes:
+        input: its name within the operator; on the link it is `<operator>/<input>`.
+        node: the node that feeds it, or "" (a timer, log entries).
+        sibling_output: the output of the same process that feeds it, as `<operator>/<output>`, or "".  Only for such
+            an input the rest counts.
+        queue_size: at least 1.
+        is_lossless: it states `backpressure`.
+        is_stated: it states a queue size or a policy.
+    """
+
+    input: str
+    node: str = ""
+    sibling_output: str = ""
+    queue_size: int = 1
+    is_lossless: bool = False
+    is_stated: bool = False
+
+
+class OperatorConfig(msgspec.Struct, frozen=True):
+    """One operator of a runtime node; outputs by its own names."""
+
+    id: str
+    inputs: list[OperatorInput]
+    outputs: list[str]
+
+
 class NodeConfig(msgspec.Struct, frozen=True):
     """All that a node is told about itself.
 
@@ -155,6 +198,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
         descriptor: what `node.dataflow_descriptor()` returns.
         drains_timers: `exit_when_nodes_finish` and the node has a data input: its timers do not keep it alive.
         restart_count: 0 for the first run.
+        operators: of a runtime node.
     """
 
     dataflow_id: str
@@ -167,9 +211,10 @@ class NodeConfig(msgspec.Struct, frozen=True):
     descriptor: dict[str, object]
     drains_timers: bool = False
     restart_count: int = 0
+    operators: list[OperatorConfig] = []
 
 
-ToRunner = Union[Hello, Ready, OutputsClosed]
+ToRunner = Union[Hello, Ready, OutputsClosed, PortsClosed, StopAll]
 ToNode = Union[
     Configure,
     AddOutput,

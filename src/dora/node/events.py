@@ -57,3 +57,8 @@ def node_failed(source: str, text: str, inputs: list[str]) -> Event:
 def node_restarted(source: str) -> Event:
     """A node that feeds this one crashed and is being restarted."""
     return Event(type="NODE_RESTARTED", id=source, kind="dora")
+
+
+def reload(operator: str) -> Event:
+    """The operator's file was saved, and it runs the new version."""
+    return Event(type="RELOAD", id=operator, kind="dora")

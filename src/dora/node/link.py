@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -158,6 +159,21 @@ class Link:
     def _send(self, message: messages.ToRunner) -> None:
         with contextlib.suppress(OSError):
             control.send(self.socket, messages.encode(message))
+
+    def say(self, message: messages.ToRunner) -> None:
+        """Tell the runner something, waiting while it does not listen; nothing happens when it is gone."""
+        payload = messages.encode(message)
+        while not self.is_closed:
+            try:
+                control.send(self.socket, payload)
+            except BlockingIOError:
+                full = select.poll()
+                full.register(self.socket.fileno(), select.POLLOUT)
+                full.poll()
+            except OSError:
+                return
+            else:
+                return
 
     # -- while the node runs ---------------------------------------------------------------------------------
 

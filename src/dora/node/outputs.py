@@ -325,6 +325,13 @@ class Output:
 
     # -- edges -----------------------------------------------------------------------------------------------
 
+    def has_readers(self) -> bool:
+        """Whether anybody reads it, as far as the runner has said."""
+        link = self._link
+        if link.page.words[link.announced_at] != link.seen:
+            link.pump()
+        return bool(self._edges or self._box)
+
     def read_box(self) -> None:
         """Take up new edges and let go of ended ones.  Holds the lock."""
         while self._box:

@@ -16,6 +16,7 @@ import select
 import threading
 import time
 from collections import deque
+from collections.abc import Collection
 from typing import Any, Final
 
 from dora.messages import node_runner as messages
@@ -55,6 +56,7 @@ class Receiver:
         self._timers: Final = [Timer(timer.input, timer.period_ns) for timer in config.timers]
         self._drains_timers = config.drains_timers
         self._round: deque[Input | Timer] = deque()
+        self._ending: list[Input] = []
         self._pending: deque[events.Event] = deque()
         self._told: set[tuple[str, str, int]] = set()
         self._is_ended = False
@@ -133,14 +135,17 @@ class Receiver:
     def _take_allowed(self, allowed: dict[str, int]) -> Taken:
         """After STOP (MANUAL): what was queued at that moment, and no ticks."""
         for source in sorted(self._inputs.values(), key=_served):
-            if allowed[source.id]:
-                allowed[source.id] -= 1
+            while allowed[source.id]:
                 event = source.take()
                 if event is not None:
+                    allowed[source.id] -= 1
                     self._served += 1
                     source.served = self._served
                     return event
-                allowed[source.id] = 0
+                if len(source.edges) < 2:
+                    break
+                self._unwatch(source.edges[0])
+                source.drop_edge()
         self._is_ended = True
         return END
 
@@ -148,8 +153,6 @@ class Receiver:
         event = source.take()
         if event is None:
             self._end_edges(source)
-        elif source.edges[0].verdict:
-            self._round.append(source)  # look for the end of the edge, also if a forked child keeps its pipe open
         elif not self._round and not self._timers and len(self._inputs) == 1:
             self._round.append(source)  # the only input: no need to ask the kernel who is next
         return event
@@ -185,6 +188,7 @@ class Receiver:
                 link.pump()
         if link.inbox:
             self._read_inbox()
+        found += self._ending
         if len(found) > 1:
             found.sort(key=_served)
         waiting = self._round
@@ -214,10 +218,10 @@ class Receiver:
         self._link.page.words[self._link.at + NODE_RECEIVING] += change
 
     def _set_alarm(self) -> None:
-        due = min(timer.due_ns for timer in self._timers)
+        due = min((timer.due_ns for timer in self._timers), default=0)
         self._link.page.words[self._link.at + NODE_NEXT_TICK_NS] = due
         if self._alarm is not None:
-            self._alarm.ring_at(due)
+            self._alarm.ring_at(due or _NO_LIMIT)
 
     def fileno(self) -> int:
         """A descriptor that is readable when an event may be there."""
@@ -250,7 +254,11 @@ class Receiver:
             _HANDLERS[type(message)](self, message, fds)
 
     def _on_add(self, message: messages.AddInputEdge, fds: list[int]) -> None:
-        source = self._inputs[message.input]
+        source = self._inputs.get(message.input)
+        if source is None:  # it was closed, and the runner has not heard of that yet
+            for fd in fds:
+                os.close(fd)
+            return
         link = self._link
         source.add(message, fds, link.page.words, link.page.edge_word(message.slot))
         if source.is_closed:
@@ -270,8 +278,14 @@ class Receiver:
             edge.run = message.run
             if message.verdict == messages.RESTARTING and not self._is_stopping and self._tell_once(edge):
                 self._pending.append(events.node_restarted(edge.source))
-            if source not in self._round:
-                self._round.append(source)
+            if source.edges[0] is edge:
+                self._note_ending(source)
+
+    def _note_ending(self, source: Input) -> None:
+        """Keep looking for the end of its edge, also if a forked child of the sender keeps the pipe open."""
+        is_ending = bool(source.edges and source.edges[0].verdict)
+        if is_ending != (source in self._ending):
+            (self._ending.append if is_ending else self._ending.remove)(source)
 
     def _tell_once(self, edge: Edge) -> bool:
         told = (edge.source, edge.verdict, edge.run)
@@ -298,6 +312,26 @@ class Receiver:
 
     # -- ends of edges ---------------------------------------------------------------------------------------
 
+    def is_input_closed(self, input_id: str) -> bool:
+        """INPUT_CLOSED was given, and nothing has been wired to the input since."""
+        source = self._inputs.get(input_id)
+        return source is None or source.is_closed
+
+    def close_inputs(self, input_ids: Collection[str]) -> None:
+        """Nobody wants these inputs any more: let go of what is queued, of their edges, and of timers."""
+        with self.lock:
+            for source in [self._inputs.pop(name) for name in input_ids if name in self._inputs]:
+                for edge in source.edges:
+                    self._unwatch(edge)
+                    edge.link.close()
+                source.edges.clear()
+            self._timers[:] = [timer for timer in self._timers if timer.input not in input_ids]
+            self._round = deque(s for s in self._round if s in self._timers or s in self._inputs.values())
+            self._set_alarm()
+            if not self._inputs and not self._timers and not self._is_stopping:
+                self._is_ended = True
+            self._end_if_all_closed()
+
     def _watch(self, source: Input) -> None:
         fd = source.fd
         if fd >= 0:
@@ -315,10 +349,11 @@ class Receiver:
             if edge.link.is_ended:
                 self._unwatch(edge)
             if not source.is_drained():
-                return
+                break
             self._unwatch(edge)
             source.drop_edge()
             self._after_edge(source, edge)
+        self._note_ending(source)
 
     def _after_edge(self, source: Input, edge: Edge) -> None:
         if source.edges:
@@ -373,7 +408,10 @@ def _served(source: Input | Timer) -> int:
 
 
 def _ends_now(source: Input) -> bool:
-    return bool(source.edges and source.edges[0].verdict and not source.queued())
+    edges = source.edges
+    if not edges or edges[-1].verdict in ("", messages.RESTARTING) or source.is_closed:
+        return False
+    return all(edge.verdict for edge in edges) and not source.queued()
 
 
 def deadline_of(timeout_s: float | None) -> float:

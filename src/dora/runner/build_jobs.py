@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Final
 
 from dora.dataflow.descriptor import Dataflow, Node
-from dora.dataflow.programs import is_url
 from dora.errors import DescriptorError, ResourceError
 from dora.runner import build_state, downloads, environments
-from dora.runner.interpreter import base_environment, download_path, interpreter_for
+from dora.runner.interpreter import base_environment, downloads_of, interpreter_for
 from dora.runner.package_index import settings_for_uv
 
 LOCK_NAME: Final = "build.lock"
@@ -124,7 +123,7 @@ def plan(dataflow: Dataflow, options: Options, managed: Mapping[str, Path]) -> l
         job = _job(node, dataflow, options, managed)
         if job is None:
             continue
-        is_alone = node.id in managed or is_url(node.path)
+        is_alone = node.id in managed or downloads_of(node, dataflow.working_dir)
         key = (
             node.id if is_alone else (node.build, *node.env.items(), _interpreter(node, dataflow.working_dir, options))
         )
@@ -141,10 +140,12 @@ def _job(node: Node, dataflow: Dataflow, options: Options, managed: Mapping[str,
     working_dir = dataflow.working_dir
     steps: list[Step] = []
     notes: list[str] = []
-    if is_url(node.path):
-        steps += _download_steps(node, working_dir, options)
-        if steps and node.path_sha256 is None:
-            notes.append(f"warning: {node.path} is used unchecked; give its 'path_sha256'")
+    for url, file in downloads_of(node, working_dir).items():
+        if not _is_downloaded(file, node.path_sha256, options):
+            steps.append(_download_step(url, file, node.path_sha256, options))
+            if node.path_sha256 is None:
+                hint = "" if node.is_runtime else "; give its 'path_sha256'"
+                notes.append(f"warning: {url} is used unchecked{hint}")
     env = managed.get(node.id)
     shared = None
     if node.build:
@@ -159,19 +160,21 @@ def _job(node: Node, dataflow: Dataflow, options: Options, managed: Mapping[str,
     return Job((str(node.id),), str(working_dir), tuple(steps), shared, tuple(notes)) if steps else None
 
 
-def _download_steps(node: Node, working_dir: Path, options: Options) -> list[Step]:
-    file = download_path(node, working_dir)
-    if file.exists() and not options.is_forced:
-        if node.path_sha256 is None:
-            return []
-        with file.open("rb") as content:
-            digest = hashlib.sha256()
-            while chunk := content.read(1 << 20):
-                digest.update(chunk)
-        if digest.hexdigest() == node.path_sha256.lower():
-            return []
-    argv = (sys.executable, "-I", downloads.__file__, node.path, str(file), node.path_sha256 or "")
-    return [Step(argv, dict(options.environ), "downloading", f"download of {node.path}")]
+def _is_downloaded(file: Path, sha256: str | None, options: Options) -> bool:
+    if options.is_forced or not file.exists():
+        return False
+    if sha256 is None:
+        return True
+    with file.open("rb") as content:
+        digest = hashlib.sha256()
+        while chunk := content.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest() == sha256.lower()
+
+
+def _download_step(url: str, file: Path, sha256: str | None, options: Options) -> Step:
+    argv = (sys.executable, "-I", downloads.__file__, url, str(file), sha256 or "")
+    return Step(argv, dict(options.environ), "downloading", f"download of {url}")
 
 
 def _environment_step(node: Node, env: Path, uv: str, working_dir: Path, options: Options) -> Step:

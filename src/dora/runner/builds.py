@@ -37,9 +37,17 @@ def build_all(
     Raises:
         NodeError: a build failed; the text has the node, the command, its exit status and the last lines it printed.
     """
-    if not any(node.build or is_url(node.path) for node in dataflow.nodes):
+    if not needs_build(dataflow):
         return {}
     from dora.runner import build_jobs  # most runs have nothing to build, and this takes 60 ms to import
 
     options = build_jobs.Options(uses_uv=uv, is_forced=is_forced, environ=dict(os.environ))
     return build_jobs.build(dataflow, options, build_jobs.Listener(on_line, on_state))
+
+
+def needs_build(dataflow: Dataflow) -> bool:
+    """Whether any node has something to build or to download."""
+    nodes = dataflow.nodes
+    return any(node.build or is_url(node.path) for node in nodes) or any(
+        is_url(operator.source) for node in nodes for operator in node.operators
+    )

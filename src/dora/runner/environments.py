@@ -60,7 +60,7 @@ def managed_env_of(node: Node, working_dir: Path) -> Path | None:
 
     Besides `.py` files, a program that is not there yet and whose build installs packages is a Python program.
     """
-    if not node.build or node.is_dynamic or node.path == SHELL:
+    if not node.build or node.is_dynamic or node.path == SHELL or node.conda_env is not None:
         return None
     is_program = "/" not in node.path and not (working_dir / node.path).exists() and "pip" in node.build
     if not is_python_file(node) and (is_url(node.path) or not is_program):

@@ -14,9 +14,10 @@ from typing import Final
 
 from dora.dataflow.descriptor import Dataflow
 from dora.dataflow.load import load_dataflow
-from dora.dataflow.programs import check_local, is_url
+from dora.dataflow.programs import check_local
 from dora.errors import DescriptorError
 from dora.ids import new_dataflow_id
+from dora.runner.builds import needs_build
 from dora.runner.console import Console, ConsoleOptions
 from dora.runner.launch import Launcher
 from dora.runner.log_levels import parse_filter
@@ -95,7 +96,7 @@ def _run(options: RunOptions, launcher: Launcher, console: Console, progress: Pr
 
 
 def _build(options: RunOptions, dataflow: Dataflow, console: Console, progress: Progress) -> dict[str, Path]:
-    if not any(node.build or is_url(node.path) for node in dataflow.nodes):
+    if not needs_build(dataflow):
         return {}
     from dora.runner.building import build  # needs subprocess, and most files have nothing to build
 

@@ -18,6 +18,7 @@ from dora.runner import effects as e
 from dora.runner.launch import Launcher
 from dora.runner.log_outputs import LogOutputs
 from dora.runner.node_server import NodeServer
+from dora.runner.operators import operator_configs
 from dora.runner.state.routes import is_runner_sender, log_outputs
 from dora.runner.wiring import Parcel, Wiring
 from dora.transport.counters import CountersPage
@@ -110,6 +111,7 @@ class Handlers:
             descriptor=self._launcher.dataflow.raw,
             drains_timers=effect.drains_timers,
             restart_count=effect.restart_count,
+            operators=operator_configs(node),
         )
 
     def _give_writer(self, effect: e.GiveWriter) -> None:

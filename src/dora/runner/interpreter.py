@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dora import env as variables
-from dora.dataflow.descriptor import Node
+from dora.dataflow.descriptor import Node, Operator
 from dora.dataflow.environment import is_reserved
 from dora.dataflow.programs import SHELL, find_program, is_url
 from dora.errors import DescriptorError
 
 SHELL_ALLOWED: Final = "DORA_ALLOW_SHELL_NODES"
 DOWNLOADS: Final = "build"
+RUNTIME_CODE: Final = "from dora.node.runtime import main; main()"
+"""What a runtime node runs: operators see `sys.argv == ['-c']` and the dataflow's folder first on `sys.path`."""
 
 _OUR_FILE: Final = Path("dora", "runner", "minder.py")
 """Tells our package from dora-rs 1.1 and older, whose package is named `dora` too."""
@@ -55,6 +57,8 @@ def command_for(
     Raises:
         DescriptorError: there is no such file or program, or shell nodes are not allowed.
     """
+    if node.is_runtime:
+        return _runtime_command(node, working_dir, managed_env, environ)
     if node.path == SHELL:
         argv, note = _shell_command(node, environ), ""
     elif is_python_file(node):
@@ -106,14 +110,27 @@ def is_settable(key: str, value: str) -> bool:
 
 def is_python_file(node: Node) -> bool:
     """The node is run by a Python interpreter."""
-    return node.path.endswith(".py")
+    return node.path.endswith(".py") or node.is_runtime
 
 
 def download_path(node: Node, working_dir: Path) -> Path:
     """Where the file of a node whose `path` is a URL is kept."""
-    name = node.path.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or "download"
     folder = working_dir / DOWNLOADS
-    return (folder / node.path_sha256.lower() if node.path_sha256 else folder) / name
+    return (folder / node.path_sha256.lower() if node.path_sha256 else folder) / _name_in(node.path)
+
+
+def downloads_of(node: Node, working_dir: Path) -> dict[str, Path]:
+    """What is downloaded before the node can start: URL -> where it is kept."""
+    found = {node.path: download_path(node, working_dir)} if is_url(node.path) else {}
+    for operator in node.operators:
+        if is_url(operator.source):
+            folder = working_dir / DOWNLOADS / str(node.id) / operator.id
+            found.setdefault(operator.source, folder / _name_in(operator.source))
+    return found
+
+
+def _name_in(url: str) -> str:
+    return url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or "download"
 
 
 def interpreter_for(
@@ -176,10 +193,7 @@ def _imports_our_dora(python: str, python_path: str) -> bool:
 def _file_of(node: Node, working_dir: Path, managed_env: Path | None, environ: Mapping[str, str]) -> str:
     """The absolute file that `path` names."""
     if is_url(node.path):
-        file = download_path(node, working_dir)
-        if not file.exists():
-            raise _problem(node, f"{node.path} has not been downloaded", "run: dora build")
-        return str(file)
+        return str(_downloaded(node, node.path, working_dir))
     search = base_environment(node, managed_env=managed_env, environ=environ)
     if managed_env is None and not is_python_file(node):
         own = os.path.dirname(sys.executable)  # a program installed beside dora, though its environment is not active
@@ -197,6 +211,40 @@ def _file_of(node: Node, working_dir: Path, managed_env: Path | None, environ: M
     if is_ambient_python and not has_our_dora(str(found.parent.parent), environ.get("PYTHONPATH", "")):
         return interpreter_for(node, working_dir, managed_env=managed_env, environ=environ).path
     return str(found)
+
+
+def _downloaded(node: Node, url: str, working_dir: Path) -> Path:
+    file = downloads_of(node, working_dir)[url]
+    if not file.exists():
+        raise _problem(node, f"{url} has not been downloaded", "run: dora build")
+    return file
+
+
+def _runtime_command(
+    node: Node, working_dir: Path, managed_env: Path | None, environ: Mapping[str, str]
+) -> tuple[tuple[str, ...], str]:
+    """The process that hosts the operators; each is named as `<operator>=<file>`."""
+    note = ""
+    if node.conda_env is not None:
+        conda = shutil.which("conda", path=environ.get("PATH"))
+        if conda is None:
+            raise _problem(node, "'conda_env' needs the program conda, which is not on PATH", "install it, or use --uv")
+        python: tuple[str, ...] = (conda, "run", "--no-capture-output", "-n", node.conda_env, "python")
+    else:
+        interpreter = interpreter_for(node, working_dir, managed_env=managed_env, environ=environ)
+        python, note = (interpreter.path,), interpreter.note
+    files = [f"{operator.id}={_operator_file(node, operator, working_dir)}" for operator in node.operators]
+    argv = (*python, "-u", "-c", RUNTIME_CODE, *files)
+    return argv, shlex.join(argv) + note
+
+
+def _operator_file(node: Node, operator: Operator, working_dir: Path) -> Path:
+    if is_url(operator.source):
+        return _downloaded(node, operator.source, working_dir)
+    file = Path(os.path.abspath(working_dir / operator.source))
+    if not file.is_file():
+        raise _problem(node, f"operator '{operator.id}': no Python file '{operator.source}' in {working_dir}", "")
+    return file
 
 
 def _shell_command(node: Node, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from dora.dataflow.descriptor import Dataflow, Node
 from dora.dataflow.programs import check_sources
 from dora.errors import DescriptorError, ResourceError
-from dora.runner.interpreter import command_for, environment_for
+from dora.runner.interpreter import command_for, environment_for, is_python_file
 from dora.runner.processes import Processes, SpawnRequest
 from dora.transport import control
 
@@ -110,7 +110,8 @@ class Launcher:
     def interpreter(self, name: str) -> str | None:
         """The Python that runs the node, if it is a Python file."""
         node = self._nodes.get(name)
-        return self._argv[name][0] if node is not None and node.path.endswith(".py") else None
+        is_python = node is not None and is_python_file(node) and node.conda_env is None
+        return self._argv[name][0] if is_python else None
 
     def _hand_over(self, name: str, fds: OutputFds) -> None:
         if self.on_output is None:

@@ -15,14 +15,22 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from dora.errors import DoraError
 from dora.messages import node_runner as messages
 from dora.runner.reactor import Reactor
-from dora.runner.stimuli import LinkLost, NodeReady, NodeSaidHello, OutputsClosed, Stimulus
+from dora.runner.stimuli import (
+    LinkLost,
+    NodeReady,
+    NodeSaidHello,
+    OutputsClosed,
+    PortsClosed,
+    Stimulus,
+    StopRequested,
+)
 from dora.runner.wiring import Parcel
 from dora.transport import control
 
@@ -151,10 +159,8 @@ class NodeServer:
             self._greet(link, message)
         elif not link.node:
             self._lose(link)
-        elif isinstance(message, messages.Ready):
-            self._tell(NodeReady(link.node))
         else:
-            self._tell(OutputsClosed(link.node))
+            self._tell(_STIMULI[type(message)](link.node, message))
 
     def _greet(self, link: _Link, hello: messages.Hello) -> None:
         identity = self._identities.get(hello.node_id)
@@ -227,6 +233,15 @@ class NodeServer:
             link.outbox.popleft()
             self._announce(self._identities[link.node].slot)
         self._reactor.remove_writer(link.fd)
+
+
+_STIMULI: Final[Mapping[type, Callable[[str, Any], Stimulus]]] = {
+    messages.Ready: lambda node, _: NodeReady(node),
+    messages.OutputsClosed: lambda node, _: OutputsClosed(node),
+    messages.PortsClosed: lambda node, said: PortsClosed(node, tuple(said.inputs), tuple(said.outputs)),
+    messages.StopAll: lambda node, said: StopRequested(f"{said.reason} in node `{node}`", is_insistent=False),
+}
+"""what a node says, once it has said hello -> what the rules are told"""
 
 
 def _try_send(connection: socket.socket, payload: bytes, fds: tuple[int, ...]) -> bool:

@@ -52,6 +52,14 @@ class OutputsClosed(msgspec.Struct, frozen=True):
     node: str
 
 
+class PortsClosed(msgspec.Struct, frozen=True):
+    """An operator of the node has ended: those inputs are read and those outputs sent by nobody any more."""
+
+    node: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
 class LinkLost(msgspec.Struct, frozen=True):
     """EOF on the node's link: its process is about to be reported as ended, or its last handle is gone."""
 
@@ -118,6 +126,7 @@ Stimulus = Union[
     NodeSaidHello,
     NodeReady,
     OutputsClosed,
+    PortsClosed,
     LinkLost,
     ProcessExited,
     StopRequested,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dora.messages.node_runner import RESTARTING
+from dora.messages.node_runner import CLOSED, RESTARTING
 from dora.runner.effects import (
     Edge,
     Effect,
@@ -58,6 +58,8 @@ class EdgeBook:
         self._entries: dict[Route, list[_Entry]] = {}
         self._connected: set[str] = set()
         self._ended: dict[str, Verdict] = {}
+        self._closed_outputs: dict[tuple[str, str], Verdict] = {}
+        self._closed_inputs: set[tuple[str, str]] = set()
         self._endings: dict[str, int] = {}
         self._last_number = 0
         for route in routes:
@@ -68,6 +70,7 @@ class EdgeBook:
     def connect(self, name: str) -> list[Effect]:
         """A run of `name` has opened its link: hand it all of its ends."""
         self._ended.pop(name, None)
+        self._reopen_ports(name)
         effects: list[Effect] = []
         for route in self._outgoing.get(name, []):
             effects += self._connect_writer(route)
@@ -91,10 +94,38 @@ class EdgeBook:
             effects += self._end_reader(route, is_final)
         return effects
 
+    def close_ports(self, name: str, inputs: Iterable[str], outputs: Iterable[str]) -> list[Effect]:
+        """An operator of `name` has ended, the node lives on; a later run of it opens these ports again."""
+        verdict = (CLOSED, "", self._endings.get(name, 0))
+        self._closed_outputs |= {(name, output): verdict for output in outputs}
+        self._closed_inputs |= {(name, port) for port in inputs}
+        effects: list[Effect] = []
+        for route in self._outgoing.get(name, []):
+            if (name, route.output) in self._closed_outputs:
+                effects += self._end_writer(route, verdict, is_final=True)
+        for route in self._incoming.get(name, []):
+            if self._is_reader_ended(route):
+                effects += self._end_reader(route, is_final=True)
+        return effects
+
+    def _reopen_ports(self, name: str) -> None:
+        for port in [port for port in self._closed_inputs if port[0] == name]:
+            self._closed_inputs.discard(port)
+        for port in [port for port in self._closed_outputs if port[0] == name]:
+            del self._closed_outputs[port]
+
     def are_inputs_closed(self, name: str) -> bool:
         """Whether every sender of this node has ended for good; False without any."""
         routes = self._incoming.get(name, [])
-        return bool(routes) and all(route.sender in self._ended for route in routes)
+        return bool(routes) and all(self._is_reader_ended(route) or self._sender_verdict(route) for route in routes)
+
+    def _sender_verdict(self, route: Route) -> Verdict | None:
+        """How the sender of that route has ended for good, or None."""
+        return self._ended.get(route.sender) or self._closed_outputs.get((route.sender, route.output))
+
+    def _is_reader_ended(self, route: Route) -> bool:
+        """Nobody will read that route: its reader has ended for good, or has closed the input."""
+        return route.reader in self._ended or (route.reader, route.input) in self._closed_inputs
 
     def _new(self, route: Route) -> _Entry:
         self._last_number += 1
@@ -106,7 +137,7 @@ class EdgeBook:
         entries = self._entries[route]
         if entries and not entries[-1].has_writer and not entries[-1].is_writer_ended:
             entry = entries[-1]
-        elif route.reader in self._ended:
+        elif self._is_reader_ended(route):
             return []
         else:
             entry = self._new(route)
@@ -138,14 +169,15 @@ class EdgeBook:
     def _edge_for_new_reader(self, route: Route) -> list[Effect]:
         orphaned = [entry for entry in self._entries[route] if entry.is_open_to_writer]
         entry = self._new(route)
-        if route.sender in self._connected:
+        ended = self._sender_verdict(route)
+        if ended is not None:
+            entry.is_writer_ended = True
+            entry.verdict = ended
+        elif route.sender in self._connected:
             entry.has_writer = True
             for old in orphaned:
                 old.is_writer_ended = True
             return [GiveWriter(entry.edge, orphaned[-1].edge.number if orphaned else 0)]
-        if route.sender in self._ended:
-            entry.is_writer_ended = True
-            entry.verdict = self._ended[route.sender]
         return []
 
     def _end_writer(self, route: Route, verdict: Verdict, is_final: bool) -> list[Effect]:

@@ -79,6 +79,7 @@ class Supervisor:
             s.NodeSaidHello: self._note_hello,
             s.NodeReady: self._note_ready,
             s.OutputsClosed: self._note_closed,
+            s.PortsClosed: self._note_ports_closed,
             s.LinkLost: self._note_link_lost,
             s.ProcessExited: self._note_exit,
             s.StopRequested: self._note_stop,
@@ -221,6 +222,11 @@ class Supervisor:
 
     def _note_closed(self, stimulus: s.OutputsClosed, _: int) -> list[Effect]:
         return self._close_link(self.lives[stimulus.node])
+
+    def _note_ports_closed(self, stimulus: s.PortsClosed, _: int) -> list[Effect]:
+        if not self.lives[stimulus.node].is_connected:
+            return []
+        return self._book.close_ports(stimulus.node, stimulus.inputs, stimulus.outputs)
 
     def _close_link(self, life: NodeLife) -> list[Effect]:
         if not life.is_connected:
