@@ -102,6 +102,7 @@ class Operator:
         source: its Python file, or a URL; `$HOME` and the like are replaced.
         inputs: by the operator's own names.  One that a sibling feeds (an operator of the same node, or the operator
             itself) stays in the process and is none of the node's; its source is `<node>` and `<operator>/<output>`.
+            What the node prints (`send_stdout_as`) goes through the runner, so a sibling reads it like other nodes do.
         outputs: the operator's own names, also what `send_stdout_as` and `send_logs_as` name.
         source_line, source_column: where the value of `python` stands.
     """

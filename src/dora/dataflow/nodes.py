@@ -137,25 +137,23 @@ def _finish_standard(node: Node, draft: NodeDraft, environ: Mapping[str, str]) -
 
 def _finish_runtime(node: Node, draft: NodeDraft, environ: Mapping[str, str]) -> Node:
     drafts = draft.operators
+    log = log_settings(log_fields(drafts))
+    printed = (log.send_stdout_as, log.send_logs_as)  # these go through the runner
+    inner = [OutputSource(draft.id, output) for output in draft.outputs if output not in printed]
     return replace(
         node,
         build=build_of(drafts),
-        inputs=finish_inputs({name: entry for name, entry in draft.inputs.items() if not _is_inner(entry, draft)}),
+        inputs=finish_inputs({name: entry for name, entry in draft.inputs.items() if entry.source not in inner}),
         outputs=tuple(draft.outputs),
         output_types=plain_map(port_fields(drafts, "output_types")),
         input_types=plain_map(port_fields(drafts, "input_types")),
-        log=log_settings(log_fields(drafts)),
+        log=log,
         output_framing=plain_map(port_fields(drafts, "output_framing")),
         output_metadata=_metadata_keys(port_fields(drafts, "output_metadata")),
         operators=tuple(finish_operator(operator, environ) for operator in drafts),
         is_single_operator="operator" in draft.fields.stated,
         conda_env=next((operator.conda_env for operator in drafts if operator.conda_env), None),
     )
-
-
-def _is_inner(entry: InputDraft, draft: NodeDraft) -> bool:
-    """The input of an operator that an operator of the same node feeds."""
-    return isinstance(entry.source, OutputSource) and entry.source.node == draft.id
 
 
 def finish_deploy(fields: Fields | None) -> Deploy | None:

@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
+from dora import env
 from dora.dataflow.descriptor import Dataflow
 from dora.dataflow.load import load_dataflow
 from dora.dataflow.programs import check_local
@@ -107,6 +108,8 @@ def _environ(options: RunOptions) -> dict[str, str]:
     environ = dict(os.environ)
     if options.allows_shell_nodes:
         environ[_ALLOW_SHELL] = "true"
+    if options.reloads_operators:
+        environ[env.HOT_RELOAD] = "1"
     return environ
 
 

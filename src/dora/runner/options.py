@@ -16,6 +16,7 @@ class RunOptions:
         stop_after_s: stop that long after the nodes are spawned, or None.
         log_filter: as written; checked against the nodes once they are known.
         env: `--env`: between the file's root `env` and a node's own.
+        reloads_operators: `--hot-reload`: operators take up their files when these are saved.
         exits_when_nodes_finish: None: as the file says.
         on_failure: takes the report of a run that failed, in place of the console.
     """
@@ -29,6 +30,7 @@ class RunOptions:
     env: Mapping[str, str] = field(default_factory=dict)
     exits_when_nodes_finish: bool | None = None
     allows_shell_nodes: bool = False
+    reloads_operators: bool = False
     grace_s: float = 10.0
     is_quiet: bool = False
     on_failure: Callable[[str], object] | None = None
