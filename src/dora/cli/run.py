@@ -83,6 +83,8 @@ def run(debug: bool, **stated: Any) -> int:
     """Build and run a dataflow on this machine, until its nodes have ended or Ctrl-C."""
     from dora.runner.options import RunOptions
 
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by `&` in a script; a SIGINT is then meant for this process
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return run_in_foreground(RunOptions(**stated))
 
 
