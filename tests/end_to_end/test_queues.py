@@ -124,6 +124,28 @@ def test_paced_sender_never_waits_for_a_slow_reader_that_states_nothing(flow: Fl
     assert drops(ended.stderr)[0] > 50, ended
 
 
+def test_sender_that_sleeps_briefly_between_its_sends_never_waits(flow: Flow) -> None:
+    sender = """
+    import time
+    import pyarrow as pa
+    from dora import Node
+
+    node = Node()
+    in_sends_s = 0.0
+    for i in range(200):
+        begun = time.monotonic()
+        node.send_output("out", pa.array([i]))
+        in_sends_s += time.monotonic() - begun
+        time.sleep(0.0001)
+    print(in_sends_s)
+    """
+    flow.node("sender", sender, outputs=["out"])
+    flow.node("reader", SLOW, inputs={"in": "sender/out"}, env={"PAUSE": 0.02})
+    ended = flow.run()
+    assert flow.figures("sender") < 0.3, ended
+    assert drops(ended.stderr)[0] > 100, ended
+
+
 def test_burst_waits_for_a_slow_reader_that_states_nothing_but_not_for_long(flow: Flow) -> None:
     flow.node("sender", TIMED_BURST, outputs=["out"], env={"COUNT": 1000})
     flow.node("reader", SLOW, inputs={"in": "sender/out"}, env={"PAUSE": 0.005})
