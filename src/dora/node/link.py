@@ -9,7 +9,6 @@ page tells a busy sender that something waits, for 65 ns instead of a system cal
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -28,11 +27,9 @@ from dora.messages import node_runner as messages
 from dora.transport import control
 from dora.transport.counters import NODE_ANNOUNCED, NODE_BLOCKED, CountersPage
 
-_NOT_SPAWNED: Final = (
-    "Could not initiate node from environment variable. For dynamic node, please add a node id in the "
-    "initialization function. (DORA_NODE_CONFIG is not set: this process was not started by dora; "
-    "run the dataflow with `dora run dataflow.yml`)"
-)
+
+class RunnerGone:
+    """In the inbox, as the last: a dynamic node reads what is queued, then its stream ends."""
 
 
 class Wait:
@@ -61,12 +58,13 @@ class Link:
         waits: sends that are blocked.
         stopped_ns: when STOP (MANUAL) came, CLOCK_MONOTONIC, or 0.
         announced_at: where the runner counts what it said; `seen`: how much of it was read.
+        is_spawned: dora started this process; otherwise it is a dynamic node.
         is_lost: the runner is gone.
         is_forked: this is a forked child; the link belongs to the parent.
     """
 
     def __init__(self, identity: dict[str, str]) -> None:
-        self._is_spawned = env.NODE_CONFIG in os.environ
+        self.is_spawned: Final = env.NODE_CONFIG in os.environ
         self.pid: Final = os.getpid()
         self.clock: Final = HybridClock()
         self.inbox: deque[tuple[Any, list[int]]] = deque()
@@ -186,7 +184,7 @@ class Link:
         with self._lock:
             announced = self.page.words[self.announced_at]
             had_news = False
-            while not self.is_closed:
+            while not (self.is_closed or self.is_lost):
                 try:
                     payload, fds = control.receive(self.socket)
                 except BlockingIOError:
@@ -237,10 +235,11 @@ class Link:
     def _lose(self) -> None:
         """The runner is gone: a node that it spawned must not outlive it, nor may anything this node started."""
         self.is_lost = True
-        if self._is_spawned:
+        if self.is_spawned:
             if os.getpgrp() == self.pid:
                 os.killpg(self.pid, signal.SIGKILL)
             os.kill(self.pid, signal.SIGKILL)
+        self.inbox.append((RunnerGone(), []))
 
     def count_blocked(self, change: int) -> None:
         """Publish how many threads are blocked in a send."""
@@ -285,21 +284,3 @@ def _tell_without_traceback(error: NodeError) -> None:
             previous(kind, value, trace)
 
     sys.excepthook = tell
-
-
-def identity_from_environment() -> dict[str, str]:
-    """What the runner put into `DORA_NODE_CONFIG`.
-
-    Raises:
-        NodeError: this process was not started by dora, or the variable is damaged.
-    """
-    text = os.environ.get(env.NODE_CONFIG)
-    if not text:
-        raise NodeError(_NOT_SPAWNED)
-    try:
-        identity = json.loads(text)
-    except ValueError as error:
-        raise NodeError(f"DORA_NODE_CONFIG is not JSON ({error}): it is set by dora, do not set it by hand") from error
-    if not isinstance(identity, dict) or not {"socket", "node", "token"} <= identity.keys():
-        raise NodeError("DORA_NODE_CONFIG lacks `socket`, `node` or `token`: it is set by dora, do not set it by hand")
-    return identity

@@ -23,7 +23,8 @@ from dora import env
 from dora.errors import NodeError
 from dora.ids import data_id_fault
 from dora.node import events
-from dora.node.link import Link, identity_from_environment
+from dora.node.identity import identity_of
+from dora.node.link import Link
 
 if TYPE_CHECKING:
     from dora.node.outputs import Output
@@ -36,8 +37,8 @@ _LEVELS = {"error": "ERROR", "warn": "WARN", "warning": "WARN", "info": "INFO", 
 class Session:
     """Everything behind the handles of one process."""
 
-    def __init__(self) -> None:
-        self.link = Link(identity_from_environment())
+    def __init__(self, node_id: str | None) -> None:
+        self.link = Link(identity_of(node_id, os.environ))
         # pyarrow comes only now: outside a dataflow Node() fails before it is loaded
         from dora.node.outputs import Output
         from dora.node.receiver import Receiver
@@ -69,6 +70,11 @@ class Session:
             self.link.pump()
             self._spread_news()
 
+    @property
+    def id(self) -> str:
+        """The node's id in the file."""
+        return self.link.config.node_id
+
     def close(self) -> None:
         """The last handle is gone."""
         if self.link.is_forked or self.link.is_closed:
@@ -95,10 +101,23 @@ _session_lock = threading.Lock()
 def _open_session(node_id: str | None) -> Session:
     global _session  # one link per process
     with _session_lock:
-        if _session is None or _session.link.is_closed or _session.link.is_forked:
+        if _session is None or _session.link.is_closed or _session.link.is_forked or _is_of_ended_run(_session):
             _session = _new_session(node_id)
+        elif isinstance(_session, Session) and not _session.link.is_spawned and node_id not in (None, _session.id):
+            raise NodeError(
+                f"this process is already the dynamic node `{_session.id}`: close that Node "
+                f"(`del node`, or `node.close()`) before `Node({node_id!r})`"
+            )
         _session.handles += 1
         return _session
+
+
+def _is_of_ended_run(session: Session) -> bool:
+    """A dynamic node whose dataflow has ended: a new `Node()` looks for another run."""
+    if not isinstance(session, Session) or session.link.is_spawned:
+        return False
+    session.link.pump()
+    return session.link.is_lost
 
 
 def _new_session(node_id: str | None) -> Session:
@@ -108,7 +127,7 @@ def _new_session(node_id: str | None) -> Session:
         session: Session | None = standalone.session_for(node_id)
         if session is not None:
             return session
-    return Session()
+    return Session(node_id)
 
 
 def _after_fork_in_child() -> None:

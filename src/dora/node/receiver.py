@@ -22,7 +22,7 @@ from typing import Any, Final
 from dora.messages import node_runner as messages
 from dora.node import events
 from dora.node.inputs import Edge, Input, tick_event
-from dora.node.link import Link
+from dora.node.link import Link, RunnerGone
 from dora.node.timers import AlarmClock, Timer, monotonic_ns
 from dora.transport.counters import NODE_CALLS, NODE_LAST_CALL_NS, NODE_NEXT_TICK_NS, NODE_RECEIVING
 from dora.transport.receiving import ReceiveEdge
@@ -107,7 +107,7 @@ class Receiver:
         while True:
             if self._pending:
                 return self._pending.popleft()
-            if self._is_ended or self._link.is_lost:
+            if self._is_ended:
                 return END
             if self._allowed is not None:
                 return self._take_allowed(self._allowed)
@@ -117,7 +117,7 @@ class Receiver:
             if not self._pending:
                 self._look()
                 if not self._round and not self._pending:
-                    return END if self._link.is_lost else None
+                    return None
 
     def _take_from_round(self) -> events.Event | None:
         round_ = self._round
@@ -306,6 +306,26 @@ class Receiver:
         self._drains_timers = True
         self._end_if_all_closed()
 
+    def _on_runner_gone(self, message: RunnerGone, fds: list[int]) -> None:
+        """The run is over, or its runner was killed: nobody will say any more how senders end."""
+        self._epoll.unregister(self._link.socket.fileno())
+        if self._is_stopping:
+            return
+        self._drains_timers = True
+        for source in self._inputs.values():
+            for edge in source.edges:
+                if edge.verdict in ("", messages.RESTARTING):
+                    edge.verdict = messages.CLOSED
+            if not source.edges and not source.is_closed:
+                source.is_closed = True
+                self._pending.append(events.input_closed(source.id))
+            if source not in self._round:
+                self._round.append(source)
+        self._end_if_all_closed()
+        if not self._inputs:
+            self._pending.append(events.stop("MANUAL"))
+            self._is_ended = True
+
     @property
     def _is_stopping(self) -> bool:
         return self._allowed is not None or self._is_ended
@@ -386,6 +406,11 @@ class Receiver:
         with self.lock:
             self._is_ended = True
             self._pending.clear()
+            for told in self._untold:
+                told.tell_released()
+            self._untold.clear()  # so that an edge that nobody holds an array of gives its last descriptor back now
+            self._round.clear()
+            self._by_fd.clear()
             self._epoll.close()
             if self._alarm is not None:
                 self._alarm.close()
@@ -424,4 +449,5 @@ _HANDLERS: Final[dict[type, Any]] = {
     messages.EdgeVerdict: Receiver._on_verdict,
     messages.Stop: Receiver._on_stop,
     messages.Drained: Receiver._on_drained,
+    RunnerGone: Receiver._on_runner_gone,
 }

@@ -20,9 +20,8 @@ from dora.dataflow.programs import check_sources
 from dora.errors import DescriptorError, ResourceError
 from dora.runner.interpreter import command_for, environment_for, is_python_file
 from dora.runner.processes import Processes, SpawnRequest
-from dora.transport import control
+from dora.transport import control, rendezvous
 
-_SOCKET_NAME: Final = "nodes.sock"
 _LINE: Final = re.compile(r"line ([0-9]+): ")
 
 
@@ -62,7 +61,7 @@ class Launcher:
         self.dataflow_id: Final = dataflow_id
         self.dataflow: Final = dataflow
         self.processes: Final = processes
-        self._socket_path = os.path.join(runtime_dir, _SOCKET_NAME)
+        self._socket_path = os.path.join(runtime_dir, rendezvous.SOCKET_NAME)
         self._managed_envs = managed_envs
         self._environ = environ
         self._nodes = {str(node.id): node for node in dataflow.nodes if not node.is_dynamic}
@@ -71,8 +70,17 @@ class Launcher:
         self._look_up()
         self.tokens: Final = {str(node.id): os.urandom(16).hex() for node in dataflow.nodes}
         self.listener: Final = control.listen(self._socket_path)
+        self._leave_card()
         self.on_output: Callable[[str, OutputFds], None] | None = None
         self.waiting_output: list[tuple[str, OutputFds]] = []
+
+    def _leave_card(self) -> None:
+        """From now on dynamic nodes find this run."""
+        dynamic = {str(node.id): self.tokens[node.id] for node in self.dataflow.nodes if node.is_dynamic}
+        card = rendezvous.Card(
+            self._socket_path, self.dataflow_id, os.path.abspath(self.dataflow.file), dynamic, static=list(self._nodes)
+        )
+        rendezvous.leave_card(card)
 
     def spawn_all(self) -> None:
         """Ask for the first run of every node."""

@@ -13,31 +13,19 @@ import json
 import os
 import stat
 import time
-from collections.abc import Mapping
 from typing import Final
 
 from dora import env
 from dora.errors import ResourceError
 from dora.runner import minder
+from dora.transport.rendezvous import PREFIX, bases
 
-PREFIX: Final = "run-"
 UNFINISHED: Final = "new-"
 UNFINISHED_AGE_S: Final = 60.0
 SWEEP_PATIENCE_S: Final = 2.0
 
 _locks: dict[str, int] = {}
 """The open lock of each directory that this process created."""
-
-
-def bases(environ: Mapping[str, str]) -> list[str]:
-    """Where runtime directories may lie, in order of preference."""
-    uid = os.geteuid()
-    places = [environ.get(env.HOME)]
-    xdg = environ.get("XDG_RUNTIME_DIR")
-    places.append(os.path.join(xdg, "dora") if xdg else None)
-    places.append(f"/run/user/{uid}/dora")
-    places.append(os.path.join(environ.get("TMPDIR") or "/tmp", f"dora-{uid}"))
-    return list(dict.fromkeys(os.path.abspath(place) for place in places if place))
 
 
 def create_runtime_dir() -> str:

@@ -137,6 +137,8 @@ class Supervisor:
 
     def _begin(self, _: s.Began, now_ns: int) -> list[Effect]:
         effects: list[Effect] = []
+        if self.barrier.is_open:
+            self._start_ns = now_ns  # nobody is waited for: dynamic nodes alone
         for life in self.lives.values():
             if life.phase is Phase.PLANNED:
                 effects.append(self._spawn(life, now_ns))

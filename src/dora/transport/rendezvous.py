@@ -1,0 +1,89 @@
+"""Where the running dataflows of this user are found: their runtime directories, and the card in each.
+
+Strategy: every run has a private directory `run-XXXXXXXX`, in the first usable place of design.md 11.17.  In it lie
+the control socket and a card that names the run's nodes, with the tokens of the dynamic ones.  Whoever may
+read the directory (mode 0700) may attach; nothing has to run for that but the run itself.  A card is written whole,
+by rename, after its socket listens.  Whether a run is alive is asked of its socket: a dead one refuses connections.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from dora import env
+from dora.transport import control
+
+PREFIX: Final = "run-"
+SOCKET_NAME: Final = "nodes.sock"
+_CARD_NAME: Final = "nodes.json"
+
+
+class Card(NamedTuple):
+    """What a run says of itself.
+
+    Attributes:
+        socket: path of its control socket.
+        file: the dataflow file.
+        dynamic: tokens of its dynamic nodes, by node id.
+        static: ids of the nodes that it starts itself.
+    """
+
+    socket: str
+    dataflow_id: str
+    file: str
+    dynamic: dict[str, str]
+    static: list[str]
+
+
+def bases(environ: Mapping[str, str]) -> list[str]:
+    """Where runtime directories may lie, in order of preference."""
+    uid = os.geteuid()
+    places = [environ.get(env.HOME)]
+    xdg = environ.get("XDG_RUNTIME_DIR")
+    places.append(os.path.join(xdg, "dora") if xdg else None)
+    places.append(f"/run/user/{uid}/dora")
+    places.append(os.path.join(environ.get("TMPDIR") or "/tmp", f"dora-{uid}"))
+    return list(dict.fromkeys(os.path.abspath(place) for place in places if place))
+
+
+def leave_card(card: Card) -> None:
+    """Put the card beside its socket."""
+    path = os.path.join(os.path.dirname(card.socket), _CARD_NAME)
+    fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "w", encoding="utf-8") as file:
+        json.dump(card._asdict(), file)
+    os.rename(path + ".new", path)
+
+
+def running(environ: Mapping[str, str]) -> list[Card]:
+    """The cards of all runs of this user that are alive."""
+    found = (_card_in(entry) for base in bases(environ) for entry in _runs_in(base))
+    return [card for card in found if card is not None and _answers(card.socket)]
+
+
+def _runs_in(base: str) -> list[os.DirEntry[str]]:
+    try:
+        entries = [entry for entry in os.scandir(base) if entry.name.startswith(PREFIX)]
+        return [entry for entry in entries if entry.stat(follow_symlinks=False).st_uid == os.geteuid()]
+    except OSError:
+        return []
+
+
+def _card_in(folder: os.DirEntry[str]) -> Card | None:
+    try:
+        with open(os.path.join(folder.path, _CARD_NAME), encoding="utf-8") as file:
+            card = Card(**json.load(file))
+    except (OSError, ValueError, TypeError):
+        return None  # just starting, or of another version of dora
+    return card._replace(socket=os.path.join(folder.path, SOCKET_NAME))
+
+
+def _answers(path: str) -> bool:
+    try:
+        control.connect(path).close()
+    except OSError:
+        return False
+    return True
