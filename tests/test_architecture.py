@@ -50,6 +50,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pyarrow": {"arrow", "arrow_json"},
     "numpy": {"arrow", "node"},
     "yaml": {"dataflow", "cli", "builder"},
+    "pytest": {"testing"},
     "msgspec": {"messages", "node", "runner"},
     "click": {"cli"},
     "rich": {"cli", "runner"},

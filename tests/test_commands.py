@@ -197,7 +197,7 @@ def test_build_names_a_missing_file(tmp_path: Path) -> None:
 
 def test_runtime_outside_a_dataflow_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DORA_NODE_CONFIG", raising=False)
-    with pytest.raises(RuntimeError, match=r"^Dora Runtime raised an error\."):
+    with pytest.raises(RuntimeError, match="^Dora Runtime raised an error"):
         dora.start_runtime()
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import importlib
 import ipaddress
 import json
 import math
@@ -103,15 +102,12 @@ def start_runtime() -> None:
     """Run the operators of a runtime node until they have ended; dora itself starts processes with this.
 
     Raises:
-        RuntimeError: dora did not start this process, or an operator failed.
+        RuntimeError: dora did not start this process to do that.
+        SystemExit: an operator failed, code 1.
     """
-    if env.NODE_CONFIG not in os.environ:
-        raise RuntimeError(
-            f"Dora Runtime raised an error. ({env.NODE_CONFIG} is not set: this process was not started by dora; "
-            "run the dataflow with `dora run dataflow.yml`)"
-        )
-    runtime = importlib.import_module("dora.node.runtime")  # needed in runtime processes only
-    runtime.main()
+    from dora.node.runtime import main  # needed in runtime processes only
+
+    main()
 
 
 def _path_text(path: object) -> str:

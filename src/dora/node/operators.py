@@ -70,7 +70,7 @@ class HostedOperator:
             module = import_file(self.file)
         except BaseException as error:  # a process boundary: SystemExit of a user's file must not end us in silence
             raise self._error(f"cannot be imported: {_named(error)}") from error
-        self._adopt(self._make(module))
+        self.adopt(self._make(module))
 
     def reload(self) -> None:
         """Make an instance of the file as it is now, with the state of the old one; on an error the old one stays."""
@@ -82,7 +82,7 @@ class HostedOperator:
         state = getattr(former, "__dict__", None)
         if state is not None and hasattr(instance, "__dict__"):
             instance.__dict__.update(state)
-        self._adopt(instance)
+        self.adopt(instance)
 
     def describe(self, descriptor: dict[str, Any]) -> None:
         """Set `dataflow_descriptor`, for an instance that takes attributes."""
@@ -124,7 +124,8 @@ class HostedOperator:
         except BaseException as error:  # as in `load`
             raise self._error(f"failed in Operator(): {_named(error)}") from error
 
-    def _adopt(self, instance: Any) -> None:
+    def adopt(self, instance: Any) -> None:
+        """Let this object be the operator."""
         on_event, on_input = getattr(instance, "on_event", None), getattr(instance, "on_input", None)
         if callable(on_event):
             self._call, self._hears_inputs_only = on_event, False

@@ -10,11 +10,12 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from dora.node.events import Event
+from dora import arrow
+from dora.node.events import Event, input_event
 from dora.node.receiver import END, Taken
-from dora.node.timers import AlarmClock
+from dora.node.timers import AlarmClock, Timer
 
 _SOON_NS: Final = 1
 _NEVER_NS: Final = 1 << 62
@@ -69,6 +70,13 @@ class SteppedClock:
                 told()
 
 
+class _Ticking(NamedTuple):
+    """A timer, and when it ends."""
+
+    timer: Timer
+    end_ns: int
+
+
 class Schedule:
     """What a node receives, and when.
 
@@ -80,14 +88,23 @@ class Schedule:
     def __init__(self, timed: Iterable[tuple[int, Event]], clock: Clock) -> None:
         self.clock: Final = clock
         self._count = itertools.count()
-        self._waiting = [(due_ns, next(self._count), event) for due_ns, event in timed]
-        heapq.heapify(self._waiting)
+        self._waiting: list[tuple[int, int, Event | _Ticking]] = []
+        for due_ns, event in timed:
+            self._push(due_ns, event)
         self._alarm: AlarmClock | None = None
 
     def add(self, due_ns: int, event: Event) -> None:
         """One more event."""
-        heapq.heappush(self._waiting, (due_ns, next(self._count), event))
+        self._push(due_ns, event)
         self._set_alarm()
+
+    def add_timer(self, input_id: str, period_ns: int, end_ns: int) -> None:
+        """Ticks from the start on, before `end_ns`; as in a dataflow at most one waits, others are skipped."""
+        self._push(0, _Ticking(Timer(input_id, period_ns), end_ns))
+        self._set_alarm()
+
+    def _push(self, due_ns: int, entry: Event | _Ticking) -> None:
+        heapq.heappush(self._waiting, (due_ns, next(self._count), entry))
 
     @property
     def next_due_ns(self) -> int | None:
@@ -96,7 +113,8 @@ class Schedule:
 
     def left(self) -> list[Event]:
         """What was not taken, in order."""
-        return [event for _, _, event in sorted(self._waiting, key=lambda entry: entry[:2])]
+        ordered = sorted(self._waiting, key=lambda entry: entry[:2])
+        return [entry for _, _, entry in ordered if isinstance(entry, Event)]
 
     def take(self) -> Taken:
         """The next event if it is due; END after the last."""
@@ -105,9 +123,17 @@ class Schedule:
             return END
         if due_ns > self.clock.now_ns():
             return None
-        event = heapq.heappop(self._waiting)[2]
+        entry = heapq.heappop(self._waiting)[2]
+        event = entry if isinstance(entry, Event) else self._tick(entry)
         self._set_alarm()
         return event
+
+    def _tick(self, ticking: _Ticking) -> Event:
+        timer = ticking.timer
+        count = timer.take(self.clock.now_ns())
+        if timer.due_ns < ticking.end_ns:
+            self._push(timer.due_ns, ticking)
+        return input_event(timer.input, arrow.tick_value(count or 0), {})
 
     def wait(self, timeout_s: float | None) -> bool:
         """Wait for the next event, once and not for ever; True: look again."""

@@ -9,13 +9,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dora import env
 
 stand_in: Callable[[], Any] | None = None
 """Makes the session of every `Node` of this process while a harness is at work."""
+
+
+@contextmanager
+def standing_in(make: Callable[[], Any]) -> Iterator[None]:
+    """Let every `Node` of this process be made with such a session; one that is there already is set aside."""
+    global stand_in
+    from dora.node import node  # it imports this module
+
+    others, config = (stand_in, node._session), os.environ.pop(env.NODE_CONFIG, None)
+    stand_in, node._session = make, None
+    try:
+        yield
+    finally:
+        stand_in, node._session = others
+        if config is not None:
+            os.environ[env.NODE_CONFIG] = config
 
 
 def session_for(node_id: str | None) -> Any:

@@ -149,7 +149,7 @@ class StandaloneOutput:
 
     def send(self, data: Any, metadata: dict[str, Any] | None) -> None:
         """One message."""
-        received = _received(metadata)
+        received = received_metadata(metadata)
         self._sink.take(self.name, delivered(data), received)
 
     def take_chunk(self, size: int) -> tuple[int, int]:
@@ -166,7 +166,7 @@ class StandaloneOutput:
 
     def send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
         """A sample was filled."""
-        received = _received(metadata)
+        received = received_metadata(metadata)
         self._sink.take(self.name, delivered(self._chunks.pop(offset).raw[:size]), received)
 
 
@@ -228,7 +228,7 @@ def delivered(data: Any) -> Any:
     return arrow.decoder_of(arrow.describe_type(body.type))(body.encoding, body.length, buffer)
 
 
-def _received(metadata: dict[str, Any] | None) -> dict[str, Any]:
+def received_metadata(metadata: dict[str, Any] | None) -> dict[str, Any]:
     """The metadata that a receiver gets, without the automatic timestamp."""
     encoded = b"" if metadata is None else metadata_codec.encode(metadata)[0]
     return metadata_codec.decode(encoded) if encoded else {}
