@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import datetime
 import difflib
-import json
 import math
 import os
 import sys
@@ -25,13 +24,12 @@ from dora.ids import data_id_fault
 from dora.node import events
 from dora.node.identity import identity_of
 from dora.node.link import Link
+from dora.node.logs import Journal, bridge_logging
 
 if TYPE_CHECKING:
     from dora.node.outputs import Output
     from dora.node.receiver import Receiver, Taken
     from dora.node.samples import SampleHandler
-
-_LEVELS = {"error": "ERROR", "warn": "WARN", "warning": "WARN", "info": "INFO", "debug": "DEBUG", "trace": "TRACE"}
 
 
 class Session:
@@ -159,6 +157,8 @@ class Node:
         self._session = _open_session(node_id)
         self._link = self._session.link
         self._receiver = self._session.receiver
+        self._journal = Journal.of(self._link)
+        bridge_logging(self._journal)
 
     # -- receiving -------------------------------------------------------------------------------------------
 
@@ -353,25 +353,7 @@ class Node:
             target: where it comes from; a dict here is taken as `fields`.
             fields: further values by name.
         """
-        if not isinstance(level, str) or not isinstance(message, str):
-            raise TypeError(f"level and message must be str, not {type(level).__name__} and {type(message).__name__}")
-        if isinstance(target, dict):
-            target, fields = None, target
-        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        entry: dict[str, Any] = {
-            "timestamp": now,
-            "level": _LEVELS.get(level.lower(), "INFO"),
-            "node_id": self._link.config.node_id,
-            "message": message,
-        }
-        if target is not None:
-            entry["target"] = target
-        if fields:
-            entry["fields"] = {
-                str(name): value if isinstance(value, str) else str(value) for name, value in fields.items()
-            }
-        sys.stdout.write(json.dumps(entry) + "\n")
-        sys.stdout.flush()
+        self._journal.log(level, message, target, fields)
 
     def log_error(self, message: str) -> None:
         """`log("error", message)`."""
