@@ -177,14 +177,13 @@ def test_program_that_cannot_be_executed_fails_the_run(flow: Flow) -> None:
 
 
 def test_exception_in_a_node_is_shown_with_its_traceback(flow: Flow) -> None:
-    code = "from dora import Node\nnode = Node()\n\ndef work():\n    raise ValueError('no good')\n\nwork()\n"
+    code = "from dora import Node\nnode = Node()\nraise ValueError('no good')\n"
     flow.node("camera", code, outputs=["out"])
     flow.node("plot", COOPERATIVE, inputs={"in": "camera/out"})
     assert block(failed(flow, most_s=2.0)) == (
         "Dataflow failed:\n\nNode `camera` failed: exited with code 1 with stderr output:\n"
         f"{RULE}\nTraceback (most recent call last):\n"
-        f'  File "{flow.folder}/camera.py", line 7, in <module>\n    work()\n'
-        f'  File "{flow.folder}/camera.py", line 5, in work\n'
+        f'  File "{flow.folder}/camera.py", line 3, in <module>\n'
         f"    raise ValueError('no good')\nValueError: no good\n{RULE}\n" + details(flow, "camera") + LOGS
     )
     assert flow.said("plot") == ["ready", "NODE_FAILED camera", "INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
