@@ -98,7 +98,8 @@ def test_received_data_is_read_only_and_others_see_it_unchanged(flow: Flow) -> N
     from dora import Node
 
     node = Node()
-    value = node.next()["value"]
+    while (value := node.next()["value"]) is None:
+        pass
     before = value.to_numpy().copy()
     while node.next() is not None:
         pass

@@ -101,8 +101,8 @@ def rate(flow: Flow, rate_hz: int, duration_s: float, *, least_share: float = 0.
     ]
 
 
-def slow_beside_fast(flow: Flow, ticks: int) -> list[Mark]:
-    """1 Hz beside 1 kHz in one node."""
+def slow_beside_fast(flow: Flow, ticks: int, *, most_ms: float = 1) -> list[Mark]:
+    """1 Hz beside 1 kHz in one node: at most one period of the fast one late."""
     timers = {"slow": "dora/timer/hz/1", "fast": "dora/timer/hz/1000"}
     flow.node("ticker", TICKS, inputs=timers, env={"DURATION": ticks - 0.5})
     ended = flow.run(timeout_s=ticks + 30)
@@ -114,7 +114,7 @@ def slow_beside_fast(flow: Flow, ticks: int) -> list[Mark]:
     late_s = [at - origin_s - count for count, at in slow]
     return [
         Mark("ticks of the slow timer", len(slow), ">=", ticks - 1),
-        Mark("median lateness of the slow timer, ms", sorted(late_s)[len(late_s) // 2] * 1000, "<=", 1),
+        Mark("median lateness of the slow timer, ms", sorted(late_s)[len(late_s) // 2] * 1000, "<=", most_ms),
     ]
 
 
