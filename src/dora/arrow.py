@@ -347,6 +347,11 @@ foreign_buffer: Final = pa.foreign_buffer
 """foreign_buffer(address, size, owner): a read-only buffer over memory that `owner` keeps"""
 
 
+def int8_array(data: bytes) -> Any:
+    """Bytes as an int8 array (the form of a CUDA memory handle)."""
+    return pa.Int8Array.from_buffers(pa.int8(), len(data), [None, pa.py_buffer(data)])
+
+
 def tick_value(count: int) -> Any:
     """The value of a timer's tick: uint64[1]."""
     return pa.array([count], pa.uint64())
