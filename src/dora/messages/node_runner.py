@@ -14,12 +14,18 @@ from typing import Final, Union
 
 import msgspec
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever a message of this file changes; both sides name it in their first message."""
 
 CLOSED: Final = "closed"
 FAILED: Final = "failed"
 RESTARTING: Final = "restarting"
+
+STORE: Final = "store"
+LOAD: Final = "load"
+TAKE: Final = "take"
+DROP: Final = "drop"
+DRAIN: Final = "drain"
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
@@ -50,6 +56,31 @@ class StopAll(msgspec.Struct, frozen=True, tag=True):
     """Node to runner: stop the whole dataflow, as Ctrl-C would; `reason` is shown to the user."""
 
     reason: str
+
+
+class ExtensionRequest(msgspec.Struct, frozen=True, tag=True):
+    """Node to runner: something of the extension table; fds of `STORE`: [memfd] for a value that is not in `data`.
+
+    Attributes:
+        number: comes back in the reply.
+        action: `STORE`, `LOAD`, `TAKE` (load and drop), `DROP`, `DRAIN` (keys that were dropped).
+    """
+
+    number: int
+    action: str
+    namespace: str
+    key: str
+    data: bytes = b""
+
+
+class ExtensionReply(msgspec.Struct, frozen=True, tag=True):
+    """Runner to node; fds: [memfd] for a value that is not in `data`."""
+
+    number: int
+    error: str = ""
+    is_found: bool = False
+    data: bytes = b""
+    keys: list[str] = []
 
 
 class Configure(msgspec.Struct, frozen=True, tag=True):
@@ -214,7 +245,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     operators: list[OperatorConfig] = []
 
 
-ToRunner = Union[Hello, Ready, OutputsClosed, PortsClosed, StopAll]
+ToRunner = Union[Hello, Ready, OutputsClosed, PortsClosed, StopAll, ExtensionRequest]
 ToNode = Union[
     Configure,
     AddOutput,
@@ -228,6 +259,7 @@ ToNode = Union[
     Stop,
     Drained,
     Deadlock,
+    ExtensionReply,
 ]
 
 encode: Final = msgspec.msgpack.Encoder().encode

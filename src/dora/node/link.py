@@ -27,6 +27,8 @@ from dora.messages import node_runner as messages
 from dora.transport import control
 from dora.transport.counters import NODE_ANNOUNCED, NODE_BLOCKED, CountersPage
 
+_LOOK_AGAIN_MS: Final = 100
+
 
 class RunnerGone:
     """In the inbox, as the last: a dynamic node reads what is queued, then its stream ends."""
@@ -55,7 +57,8 @@ class Link:
         at: the first word of this node in it.
         inbox: messages for the receiver, in order.
         outboxes: messages for each output, in order.
-        waits: sends that are blocked.
+        waits: sends that are blocked, and questions that are not answered.
+        replies: answers that were not fetched yet, by the number of the question.
         stopped_ns: when STOP (MANUAL) came, CLOCK_MONOTONIC, or 0.
         announced_at: where the runner counts what it said; `seen`: how much of it was read.
         is_spawned: dora started this process; otherwise it is a dynamic node.
@@ -70,6 +73,7 @@ class Link:
         self.inbox: deque[tuple[Any, list[int]]] = deque()
         self.outboxes: dict[str, deque[tuple[Any, list[int]]]] = {}
         self.waits: set[Wait] = set()
+        self.replies: dict[int, tuple[messages.ExtensionReply, list[int]]] = {}
         self.stopped_ns = 0
         self.start_ns = 0
         self.is_lost = False
@@ -173,6 +177,21 @@ class Link:
             else:
                 return
 
+    def ask(self, message: messages.ExtensionRequest, fds: tuple[int, ...]) -> None:
+        """Send a question; the answer will be in `replies`."""
+        payload = messages.encode(message)
+        while True:
+            try:
+                control.send(self.socket, payload, fds)
+            except BlockingIOError:
+                full = select.poll()
+                full.register(self.socket, select.POLLOUT)
+                full.poll(_LOOK_AGAIN_MS)
+            except OSError as error:
+                raise NodeError(f"this node's link to dora is closed: {error}") from error
+            else:
+                return
+
     # -- while the node runs ---------------------------------------------------------------------------------
 
     def has_news(self) -> bool:
@@ -213,6 +232,8 @@ class Link:
         elif isinstance(message, messages.Deadlock):
             for wait in list(self.waits):
                 wait.cycle = message.cycle
+        elif isinstance(message, messages.ExtensionReply):
+            self.replies[message.number] = (message, fds)
         else:
             if isinstance(message, messages.Stop) and not self.stopped_ns:
                 self.stopped_ns = time.monotonic_ns()

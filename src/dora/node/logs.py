@@ -117,18 +117,19 @@ class _WhenImported:
         """For `logging`, what the other finders find, with the bridge laid after the module has run."""
         if name != "logging":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]  # a finder needs no base class
+        sys.meta_path.remove(self)  # a finder needs no base class
         found = (finder.find_spec(name, path, target) for finder in sys.meta_path)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is None or spec.loader is None:
             return spec
-        execute = spec.loader.exec_module
+        loader: Any = spec.loader  # this one object, not its class
+        execute = loader.exec_module
 
         def execute_and_bridge(module: Any) -> None:
             execute(module)
             _install(self._journal)
 
-        spec.loader.exec_module = execute_and_bridge  # of this one loader object
+        loader.exec_module = execute_and_bridge
         return spec
 
 

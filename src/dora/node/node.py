@@ -266,6 +266,48 @@ class Node:
         """A descriptor that is readable when an event may be there: for select, poll, asyncio, Qt; do not read it."""
         return self._receiver.fileno()
 
+    def merge_external_events(self, subscription: Any) -> None:
+        """Let the items of a subscription arrive among the events, as `{"kind": "external", "value": item}`.
+
+        Args:
+            subscription: an object with `next()` (None at its end), an iterator or an async iterator.  It is asked
+                in a thread of its own, one item at a time.
+        """
+        from dora.node.external import merge  # few nodes need it
+
+        merge(self._receiver, subscription)
+
+    # -- extension table -------------------------------------------------------------------------------------
+
+    def extension_store(self, namespace: str, key: str, value: bytes) -> None:
+        """Keep bytes for all nodes of the dataflow, until this node ends or drops them.
+
+        Raises:
+            RuntimeError: another node stored that key, or the table is full (8192 entries).
+        """
+        self._extensions().store(self._link, namespace, key, value)
+
+    def extension_load(self, namespace: str, key: str, remove: bool = False) -> bytes | None:
+        """The bytes of that key, or None; `remove` drops them in the same step."""
+        found: bytes | None = self._extensions().load(self._link, namespace, key, removes=remove)
+        return found
+
+    def extension_drop(self, namespace: str, key: str) -> None:
+        """Forget that key; harmless when it is not there."""
+        self._extensions().drop(self._link, namespace, key)
+
+    def drain_dropped_extension_keys(self, namespace: str) -> list[str]:
+        """Keys that this node stored or loaded and that were dropped since the last call, oldest first."""
+        keys: list[str] = self._extensions().take_dropped(self._link, namespace)
+        return keys
+
+    def _extensions(self) -> Any:
+        if self._link.is_forked:
+            self._raise_forked()
+        from dora.node import extensions  # few nodes use the table
+
+        return extensions
+
     # -- sending ---------------------------------------------------------------------------------------------
 
     def send_output(self, output_id: str, data: Any, metadata: dict[str, Any] | None = None) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from dora.messages import node_runner as messages
 from dora.node import events
+from dora.node.external import Arrival, External
 from dora.node.inputs import Edge, Input, tick_event
 from dora.node.link import Link, RunnerGone
 from dora.node.timers import AlarmClock, Timer, monotonic_ns
@@ -55,7 +56,7 @@ class Receiver:
         }
         self._timers: Final = [Timer(timer.input, timer.period_ns) for timer in config.timers]
         self._drains_timers = config.drains_timers
-        self._round: deque[Input | Timer] = deque()
+        self._round: deque[Input | Timer | External] = deque()
         self._ending: list[Input] = []
         self._pending: deque[events.Event] = deque()
         self._told: set[tuple[str, str, int]] = set()
@@ -157,7 +158,18 @@ class Receiver:
             self._round.append(source)  # the only input: no need to ask the kernel who is next
         return event
 
-    def _take_tick(self, timer: Timer) -> events.Event | None:
+    def announce(self, arrival: Arrival) -> None:
+        """An external item is there.  Any thread."""
+        if not self._is_ended:
+            self._link.inbox.append((arrival, []))
+            self._link.wake_receiver()
+
+    def _on_arrival(self, message: Arrival, fds: list[int]) -> None:
+        self._round.append(message.external)
+
+    def _take_tick(self, timer: Timer | External) -> events.Event | None:
+        if isinstance(timer, External):
+            return timer.take_event()
         count = timer.take(monotonic_ns())
         if count is None:
             return None
@@ -234,7 +246,7 @@ class Receiver:
             link.pump()
         if link.inbox:
             self._read_inbox()
-        if self._pending:
+        if self._pending or any(isinstance(source, External) for source in self._round):
             return False
         if self._is_ended:
             return True
@@ -450,4 +462,5 @@ _HANDLERS: Final[dict[type, Any]] = {
     messages.Stop: Receiver._on_stop,
     messages.Drained: Receiver._on_drained,
     RunnerGone: Receiver._on_runner_gone,
+    Arrival: Receiver._on_arrival,
 }

@@ -21,6 +21,7 @@ import msgspec
 
 from dora.errors import DoraError
 from dora.messages import node_runner as messages
+from dora.runner.extensions import Extensions
 from dora.runner.reactor import Reactor
 from dora.runner.stimuli import (
     LinkLost,
@@ -80,6 +81,7 @@ class NodeServer:
         self._tell = tell
         self._announce = announce
         self._warn = warn
+        self._extensions = Extensions()
         self._links: dict[str, _Link] = {}
         self._strangers: set[_Link] = set()
         reactor.add_reader(listener.fileno(), self._accept)
@@ -111,6 +113,7 @@ class NodeServer:
         """Close the link of a node whose process has ended."""
         link = self._links.pop(node, None)
         if link is not None:
+            self._extensions.forget_node(node)
             self._close(link)
 
     def close(self) -> None:
@@ -141,7 +144,12 @@ class NodeServer:
             return False
         except (DoraError, OSError):
             payload, fds = b"", []
-        _close_all(fds)
+        try:
+            return self._take_payload(link, payload, fds)
+        finally:
+            _close_all(fds)
+
+    def _take_payload(self, link: _Link, payload: bytes, fds: list[int]) -> bool:
         if not payload:
             self._lose(link)
             return False
@@ -151,14 +159,16 @@ class NodeServer:
             self._warn(f"{link.node or 'somebody'} said something that is not understood on the control socket")
             self._lose(link)
             return False
-        self._take(link, message)
+        self._take(link, message, fds)
         return True
 
-    def _take(self, link: _Link, message: messages.ToRunner) -> None:
+    def _take(self, link: _Link, message: messages.ToRunner, fds: list[int]) -> None:
         if isinstance(message, messages.Hello):
             self._greet(link, message)
         elif not link.node:
             self._lose(link)
+        elif isinstance(message, messages.ExtensionRequest):
+            self.send(link.node, self._extensions.answer(link.node, message, fds))
         else:
             self._tell(_STIMULI[type(message)](link.node, message))
 
@@ -202,6 +212,7 @@ class NodeServer:
         is_current = bool(link.node) and self._links.get(link.node) is link
         if is_current:
             del self._links[link.node]
+            self._extensions.forget_node(link.node)
         self._strangers.discard(link)
         self._close(link)
         if is_current:
