@@ -207,6 +207,15 @@ def test_whatever_is_built_reads_back_as_it_was_meant(builder: DataflowBuilder, 
     assert (second.inputs["image"].queue_size, second.inputs["image"].input_timeout_s) == (5, 2.0)
 
 
+def test_operators_that_are_built_read_back_as_they_were_meant(builder: DataflowBuilder, tmp_path: Path) -> None:
+    first, second = Operator("first", python="f.py"), Operator("second", python="s.py")
+    builder.add_node("rt").add_operator(first).add_operator(second)
+    second.add_input("x", first.add_output("y"), queue_size=2)
+    first.add_input("tick", "dora/timer/hz/30")
+    builder.add_node("plot", path="plot.py").add_input("z", second.add_output("z"))
+    assert builder.check() == []
+
+
 def test_check_returns_warnings_without_a_place(builder: DataflowBuilder) -> None:
     builder.add_node("a", path="a.py", bogus=1)
     (warning,) = builder.check()

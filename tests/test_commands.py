@@ -117,6 +117,13 @@ def test_run_raises_every_problem_of_a_wrong_file(tmp_path: Path) -> None:
         dora.run(file)
 
 
+@pytest.mark.slow
+def test_run_names_a_wrong_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DORA_LOG_LEVEL", "loud")
+    with pytest.raises(RuntimeError, match="'loud' is not one of"):
+        dora.run(write_dataflow(tmp_path, HELLO))
+
+
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
 def test_run_refuses_an_impossible_stop_after(tmp_path: Path, seconds: float) -> None:
     with pytest.raises(RuntimeError, match="invalid stop_after"):
@@ -197,7 +204,7 @@ def test_build_names_a_missing_file(tmp_path: Path) -> None:
 
 def test_runtime_outside_a_dataflow_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DORA_NODE_CONFIG", raising=False)
-    with pytest.raises(RuntimeError, match="^Dora Runtime raised an error"):
+    with pytest.raises(RuntimeError, match=r"^Dora Runtime raised an error"):
         dora.start_runtime()
 
 

@@ -29,19 +29,13 @@ from dora import commands
 from dora.dataflow.descriptor import BACKPRESSURE, DROP_OLDEST
 from dora.dataflow.graph import Graph, graph_of
 from dora.dataflow.load import load_dataflow
-from dora.dataflow.schema import NODE_FIELDS, ROOT_FIELDS
+from dora.dataflow.schema import NODE_FIELDS, OPERATOR_FIELDS, ROOT_FIELDS
 from dora.errors import DescriptorError
 
 _POLICIES: Final = (BACKPRESSURE, DROP_OLDEST)
 _NODE_KEYS: Final = frozenset(NODE_FIELDS) - {"id", "operator", "operators"}
 _ROOT_KEYS: Final = frozenset(ROOT_FIELDS) - {"nodes"}
-_OPERATOR_KEYS: Final = frozenset(
-    {
-        "name", "description", "build", "python", "shared-library", "wasm", "inputs", "outputs", "input_types",
-        "output_types", "output_framing", "output_metadata", "pattern", "send_stdout_as", "send_logs_as",
-        "min_log_level", "max_log_size", "max_rotated_files",
-    }
-)  # fmt: skip
+_OPERATOR_KEYS: Final = frozenset(OPERATOR_FIELDS) - {"id"}
 _SCALARS: Final[dict[type, Any]] = {int: int.__int__, float: float.__float__, str: str.__str__}
 """subclasses, such as those of numpy, as the plain value they stand for"""
 _PLACE: Final = re.compile(r":[0-9]+:[0-9]+: ")

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+import click
+
 from dora.errors import DescriptorError, DoraError, NodeError
 from dora.runner.options import RunOptions
 
@@ -39,6 +41,8 @@ def main(argument: str) -> NoReturn:
         _answer(answer_fd, "build", str(error))
     except DoraError as error:
         _answer(answer_fd, "other", str(error))
+    except click.ClickException as error:  # a DORA_LOG_* variable that is wrong
+        _answer(answer_fd, "other", error.format_message())
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
