@@ -170,6 +170,8 @@ class Processes:
         self._link.close()
         if status != 0:
             kill_descendants(spared=self._spared)
+        if not _minder_pids:
+            minder.prctl(minder.PR_SET_CHILD_SUBREAPER, 0)  # orphans of others are init's again, not ours
         runtime_dir.release_runtime_dir(self._directory)
 
     def __enter__(self) -> Processes:
