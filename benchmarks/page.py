@@ -154,6 +154,21 @@ def failure_lines(values: Values) -> list[str]:
     ]
 
 
+def conditions(report: dict[str, Any]) -> str:
+    """When, where and on what it was measured."""
+    rounds = f"{report['rounds']} alternating rounds{' of short cases' if report['is_quick'] else ''}"
+    lines = [
+        "Made by `python benchmarks/run.py`, which runs the same node files on this project and on dora-rs in turn.",
+        f"Median of {rounds}, in brackets the least and the greatest.",
+        f"Measured {report['started']} on {report['machine']}.",
+        f"This project: {report['ours']}. dora-rs: {report['peer']}.",
+    ]
+    if report["load_before"] > 1:
+        load = f"load average {report['load_before']:.1f} before, {report['load_after']:.1f} at the end"
+        lines.append(f"The machine had other work to do all the while ({load}): an idle one gives better figures.")
+    return "\n".join(lines)
+
+
 def page(report: dict[str, Any]) -> str:
     """The whole page, as Markdown."""
     values: Values = report["values"]
@@ -165,12 +180,7 @@ def page(report: dict[str, Any]) -> str:
     failures = failure_lines(values)
     parts = [
         "# Performance",
-        "Made by `python benchmarks/run.py`, which runs the same node files on this project and on dora-rs in turn.\n"
-        f"Median of {report['rounds']} alternating rounds{' of short cases' if report['is_quick'] else ''}, "
-        "in brackets the least and the greatest.\n"
-        f"Measured {report['started']} on {report['machine']}; "
-        f"load average before the run {report['load_before']:.1f}, at its end {report['load_after']:.1f}.\n"
-        f"This project: {report['ours']}. dora-rs: {report['peer']}.",
+        conditions(report),
         "Latency is one-way between two Python processes, through the whole API: from just before `send_output` of an\n"
         "Arrow array until the event dict with its array is there.",
         "![latency and bandwidth by message size](performance.png)",
