@@ -117,6 +117,83 @@ def test_slowest_lossless_reader_sets_the_pace_and_none_gets_more_than_the_other
     assert not early, "the fast reader had messages that the slow one had no room for"
 
 
+def test_receiving_and_other_outputs_go_on_while_a_thread_is_blocked_in_a_send(flow: Flow) -> None:
+    sender = """
+    import threading
+    import pyarrow as pa
+    from dora import Node
+
+    node = Node()
+    def fill():
+        for i in range(20):
+            node.send_output("slow", pa.array([i]))
+    thread = threading.Thread(target=fill)
+    thread.start()
+    answers = []
+    for i in range(100):
+        node.send_output("out", pa.array([i]))
+        answers.append(node.next()["value"][0].as_py())
+    print(answers == list(range(100)), thread.is_alive(), flush=True)
+    thread.join()
+    """
+    echo = """
+    from dora import Node
+
+    node = Node()
+    for event in node:
+        if event["type"] == "INPUT":
+            node.send_output("out", event["value"])
+    """
+    flow.node("sender", sender, outputs=["slow", "out"], inputs={"back": lossless("echo/out", 2)})
+    flow.node("echo", echo, outputs=["out"], inputs={"in": lossless("sender/out", 2)})
+    flow.node("slow", READER, inputs={"in": lossless("sender/slow", 2)}, env={"PAUSE": 0.15})
+    ended = flow.run()
+    assert ended.code == 0, ended
+    assert flow.said("sender") == ["True True"]
+
+
+def test_signal_handlers_run_inside_every_call_that_waits(flow: Flow) -> None:
+    sender = """
+    import asyncio, signal, time
+    import pyarrow as pa
+    from dora import Node
+
+    class Alarm(Exception):
+        pass
+
+    def ring(signum, frame):
+        raise Alarm
+
+    node = Node()
+    signal.signal(signal.SIGALRM, ring)
+    for _ in range(2):
+        node.send_output("out", pa.array([0]))
+    for wait in (
+        lambda: node.send_output("out", pa.array([1])),
+        lambda: node.next(),
+        lambda: asyncio.run(node.recv_async()),
+        lambda: list(node),
+    ):
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        begun = time.monotonic()
+        try:
+            wait()
+        except Alarm:
+            print(time.monotonic() - begun, flush=True)
+    """
+    late = READER.replace("received = []", "node = Node()\nreceived = []\ntime.sleep(1.5)").replace(
+        "in Node()", "in node"
+    )
+    flow.node("sender", sender, outputs=["out"], inputs={"never": "reader/never"})
+    flow.node("reader", late, inputs={"in": lossless("sender/out", 2)}, outputs=["never"])
+    ended = flow.run()
+    assert ended.code == 0, ended
+    waited_s = [float(line) for line in flow.said("sender")]
+    assert len(waited_s) == 4, ended
+    assert all(0.09 < wait_s < 0.3 for wait_s in waited_s), waited_s
+    assert [number for number, _ in flow.figures("reader")] == [0, 0]
+
+
 def test_ctrl_c_gets_through_to_a_blocked_sender_and_reader_gets_what_was_queued(flow: Flow) -> None:
     flow.node("sender", SENDER, outputs=["out"], env={"COUNT": 100})
     flow.node(
