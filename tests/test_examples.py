@@ -61,3 +61,20 @@ def test_face_detection_ends_by_itself_with_video_and_sheet(tmp_path: Path) -> N
     python = folder / ".dora" / "python-envs" / "plot" / "bin" / "python"
     assert frames_in(folder / "result" / "annotated.mp4", python) == 120
     assert png_size(folder / "result" / "contact-sheet.png") == (1266, 692)
+
+
+SAID = {
+    "service": ["4 squared is 16", "the timer ticked meanwhile: True"],
+    "action": ["to 3: succeeded", "to 1000, canceled on the way: canceled"],
+    "streaming": ["segment 0: The arm is ready", "segment 1: Please step back"],
+}
+"""Lines that an example prints, in this order."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAID)
+def test_example_says_what_its_page_promises(tmp_path: Path, name: str) -> None:
+    result = dora_run(copied(name, tmp_path))
+    assert result.returncode == 0, result.stderr
+    ends = [line for line in result.stdout.splitlines() if line.endswith(tuple(SAID[name]))]
+    assert [line[-len(text) :] for line, text in zip(ends, SAID[name], strict=True)] == SAID[name], result.stdout

@@ -28,6 +28,7 @@ from dora.node.logs import Journal, bridge_logging
 
 if TYPE_CHECKING:
     from dora.node.outputs import Output
+    from dora.node.patterns import StreamSegment
     from dora.node.receiver import Receiver, Taken
     from dora.node.samples import SampleHandler
 
@@ -383,6 +384,69 @@ class Node:
         outputs = list(self._session.outputs)
         close = difflib.get_close_matches(output_id, outputs, 1)
         return f" Did you mean `{close[0]}`?" if close else f" It has: {', '.join(outputs) or 'no outputs'}."
+
+    # -- services, actions, streams --------------------------------------------------------------------------
+
+    def send_service_request(self, output_id: str, data: Any, metadata: dict[str, Any] | None = None) -> str:
+        """Send a request under a fresh `request_id`, and return that id."""
+        from dora.node import patterns  # few nodes use them
+
+        return patterns.send_request(self, output_id, data, metadata)
+
+    def send_service_response(self, output_id: str, data: Any, metadata: dict[str, Any]) -> None:
+        """Send a response; `metadata` is that of the request."""
+        from dora.node import patterns  # few nodes use them
+
+        patterns.send_response(self, output_id, data, metadata)
+
+    def recv_service_response(
+        self, request_id: str, server: str | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Wait for the response to a request; all other events stay for the main loop, in order.
+
+        Args:
+            server: the node that replies; when it ends or restarts, this raises at once.
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            TimeoutError: no response came in time.
+            RuntimeError: it will not come: the server or the stream of events has ended.
+        """
+        from dora.node import patterns  # few nodes use them
+
+        return patterns.wait_for(self, patterns.response_to(request_id, server), timeout)
+
+    async def recv_service_response_async(
+        self, request_id: str, server: str | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """`recv_service_response` for asyncio; any number of tasks may wait."""
+        from dora.node import patterns  # few nodes use them
+
+        return await patterns.wait_for_async(self, patterns.response_to(request_id, server), timeout)
+
+    def recv_action_result(
+        self, goal_id: str, server: str | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Wait for the message of that goal with a `goal_status`; otherwise like `recv_service_response`."""
+        from dora.node import patterns  # few nodes use them
+
+        return patterns.wait_for(self, patterns.result_of(goal_id, server), timeout)
+
+    async def recv_action_result_async(
+        self, goal_id: str, server: str | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """`recv_action_result` for asyncio."""
+        from dora.node import patterns  # few nodes use them
+
+        return await patterns.wait_for_async(self, patterns.result_of(goal_id, server), timeout)
+
+    def stream_segment(
+        self, output_id: str, session_id: str, segment_id: int = 0, *, flush: bool = False
+    ) -> StreamSegment:
+        """A segment of a stream, whose `send` numbers the chunks; `flush` discards what readers have not read yet."""
+        from dora.node import patterns  # few nodes use them
+
+        return patterns.StreamSegment(self, output_id, session_id, segment_id, flush=flush)
 
     # -- logging ---------------------------------------------------------------------------------------------
 
