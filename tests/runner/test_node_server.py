@@ -88,6 +88,17 @@ def test_what_a_node_says_is_told_in_order(place: Place) -> None:
     assert place.told == [s.NodeSaidHello("a"), s.NodeReady("a"), s.OutputsClosed("a"), s.LinkLost("a")]
 
 
+def test_what_the_process_of_operators_says_is_told(place: Place) -> None:
+    client = place.hello()
+    for message in (messages.PortsClosed(["x/in"], ["x/out"]), messages.StopAll("operator `x` returned STOP_ALL")):
+        control.send(client, messages.encode(message))
+    place.turn()
+    assert place.told[1:] == [
+        s.PortsClosed("a", ("x/in",), ("x/out",)),
+        s.StopRequested("operator `x` returned STOP_ALL in node `a`", is_insistent=False),
+    ]
+
+
 @pytest.mark.parametrize(("node", "token"), [("a", "wrong"), ("a", "other"), ("nobody", "secret")])
 def test_a_stranger_is_turned_away_with_a_reason(place: Place, node: str, token: str) -> None:
     refusal = answer(place.hello(node, token))

@@ -120,6 +120,8 @@ class Host:
         self._drains_timers: Final = drains_timers
         self._watch: Final = watch
         self._failures: list[OperatorError] = []
+        self._living = len(self._members)
+        self._waiting = 0
         self._round: deque[SiblingInput] = deque()
         self._stack: list[Member] = []
         self._lock: Final = threading.Lock()
@@ -147,7 +149,7 @@ class Host:
         """Run until every operator has ended, or one has failed; returns what failed."""
         self._thread = threading.get_ident()
         patience_s = None if self._watch is None else self._watch.period_s
-        while not self._failures and not all(member.is_ended for member in self._members):
+        while self._living and not self._failures:
             if self._round:
                 for _ in range(len(self._round)):
                     self._serve_next()
@@ -176,9 +178,10 @@ class Host:
 
     def _serve(self, reader: SiblingInput) -> None:
         """Tell an operator the next thing about one of its inputs."""
-        with self._room:
+        with self._lock:
             event = reader.queue.take()
-            self._room.notify_all()
+            if self._waiting:
+                self._room.notify_all()
         if event is not None:
             self._tell(reader.member, event)
         elif reader.is_source_ended and not reader.is_closed:
@@ -281,6 +284,7 @@ class Host:
         if member.is_ended:
             return
         member.is_ended = True
+        self._living -= 1
         for reader in member.siblings:
             with self._room:
                 reader.queue.clear()
@@ -289,7 +293,7 @@ class Host:
             member.code.drop()
         except OperatorError as error:
             self._failures.append(error)
-        if all(other.is_ended for other in self._members):
+        if not self._living:
             return  # the process ends, and whether it is started again is the runner's business
         for reader in [reader for readers in member.readers.values() for reader in readers]:
             reader.is_source_ended = True
@@ -359,9 +363,11 @@ class Host:
 
     def _wait_for_room(self, reader: SiblingInput) -> None:
         with self._room:
+            self._waiting += 1
             while reader.queue.is_full and not reader.member.is_ended and not self._failures:
                 if not self._room.wait(_BURST_PATIENCE_S) and not reader.is_lossless:
-                    return
+                    break
+            self._waiting -= 1
 
     def _cycle_text(self, sender: Member, output: str, reader: SiblingInput) -> str:
         busy = [member.id for member in self._stack[self._stack.index(reader.member) :]]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -83,7 +82,7 @@ class NodeOutside:
         self._outputs = node._session.outputs
         self._timers = {timer.input for timer in self._link.config.timers}
         self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
-        self._receiver.threads.add(threading.get_ident())
+        self._is_woken = False
 
     def take(self) -> Taken:
         """The next event, without waiting."""
@@ -94,8 +93,9 @@ class NodeOutside:
         """The next event, or None: `wake` was called, the time is over, or it was a false alarm."""
         receiver = self._receiver
         with receiver.lock:
-            taken = receiver.take()
-            if taken is not None:
+            taken = receiver.take()  # also looks at the descriptors, so it may have eaten the wake-up
+            if taken is not None or self._is_woken:
+                self._is_woken = False
                 return taken
             receiver.begin_wait()
         try:
@@ -108,7 +108,8 @@ class NodeOutside:
             return receiver.take()
 
     def wake(self) -> None:
-        """Let `wait` return."""
+        """Let `wait` return.  Any thread."""
+        self._is_woken = True
         self._link.wake_receiver()
 
     def has_readers(self, output: str) -> bool:
