@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 THIRD_PARTY: dict[str, set[str]] = {
     "pyarrow": {"arrow", "arrow_json"},
-    "numpy": {"arrow", "node"},
+    "numpy": {"arrow", "arrow_json", "node"},
     "yaml": {"dataflow", "cli", "builder"},
     "pytest": {"testing"},
     "msgspec": {"messages", "node", "runner"},

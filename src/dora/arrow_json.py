@@ -248,6 +248,12 @@ def _value(value: Any, kind: Any) -> Any:
     return value
 
 
+def _read_half(value: Any, kind: Any) -> Any:
+    import numpy  # older versions of pyarrow take nothing else for float16
+
+    return numpy.float16(value)
+
+
 def _read_bytes(value: Any, kind: Any) -> bytes:
     return bytes.fromhex(value) if isinstance(value, str) else bytes(value)
 
@@ -321,6 +327,7 @@ def _is_list(kind: Any) -> bool:
 
 
 _READERS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]], ...]] = (
+    (_is("float16"), _read_half),
     (_is("floating"), lambda value, kind: float(value) if isinstance(value, str) else value),
     (_is_binary, _read_bytes),
     (_is("decimal"), lambda value, kind: decimal.Decimal(str(value))),

@@ -18,8 +18,8 @@ def picture(*nodes: dict[str, Any]) -> ElementTree.Element:
 
 def lefts(svg: ElementTree.Element) -> dict[str, float]:
     """The x of each box by its title."""
-    groups = [group for group in svg.iter(f"{SVG}g") if group.find(f"{SVG}rect") is not None]
-    return {(g.findtext(f"{SVG}text") or ""): float((g.find(f"{SVG}rect") or g[1]).get("x", "")) for g in groups}
+    found = ((group.findtext(f"{SVG}text") or "", group.find(f"{SVG}rect")) for group in svg.iter(f"{SVG}g"))
+    return {title: float(rect.get("x", "")) for title, rect in found if rect is not None}
 
 
 def test_readers_stand_right_of_what_they_read() -> None:

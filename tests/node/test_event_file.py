@@ -103,7 +103,7 @@ def test_json_becomes_an_array(files: Files, event: dict[str, Any], expected: pa
 
 
 def test_record_batch_of_an_arrow_file_is_a_struct_or_one_column(files: Files) -> None:
-    batch = pa.record_batch({"x": [1, 2], "y": ["a", "b"]})
+    batch = pa.RecordBatch.from_pydict({"x": [1, 2], "y": ["a", "b"]})
     with pa.ipc.new_file(str(files.inputs.parent / "data.arrow"), batch.schema) as file:
         file.write(batch)
         file.write(batch.slice(1))
@@ -228,7 +228,7 @@ def test_wrong_arrow_file_is_named(files: Files) -> None:
 
 
 def test_batch_or_column_that_is_not_there_is_named(files: Files) -> None:
-    batch = pa.record_batch({"x": [1]})
+    batch = pa.RecordBatch.from_pydict({"x": [1]})
     with pa.ipc.new_file(str(files.inputs.with_name("d.arrow")), batch.schema) as file:
         file.write(batch)
     with pytest.raises(RuntimeError, match="has 1 record batches, so none with index 3"):
