@@ -64,6 +64,13 @@ def test_face_detection_ends_by_itself_with_video_and_sheet(tmp_path: Path) -> N
 
 
 SAID = {
+    "python-dataflow": ["68.0 degree Fahrenheit", "75.2 degree Fahrenheit"],
+    "python-async": ["50 results, the last is 98"],
+    "python-drain": ["drained 100 messages at once, 0 to 99"],
+    "python-concurrent-rw": ["sent and received 100 messages in two threads"],
+    "python-multiple-arrays": ["left: (48, 64, 3), mean 10", "right: (48, 64, 3), mean 20"],
+    "python-logging": ["details of item 2", "item 2 is late", "ZeroDivisionError: division by zero"],
+    "python-zero-copy-send": ["frame of (1080, 1920, 3), all 0", "frame of (1080, 1920, 3), all 2"],
     "service": ["4 squared is 16", "the timer ticked meanwhile: True"],
     "action": ["to 3: succeeded", "to 1000, canceled on the way: canceled"],
     "streaming": ["segment 0: The arm is ready", "segment 1: Please step back"],
