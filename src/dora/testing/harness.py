@@ -192,7 +192,7 @@ def _surroundings(settings: NodeSettings) -> Iterator[None]:
     """What the node finds, and what it changes, put back afterwards."""
     environ, folder = dict(os.environ), os.getcwd()
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, basic_config = list(root.handlers), root.level, logging.basicConfig
     os.environ.update(settings.env)
     try:
         if settings.working_dir is not None:
@@ -204,6 +204,7 @@ def _surroundings(settings: NodeSettings) -> Iterator[None]:
         os.environ.update(environ)
         root.handlers[:] = handlers
         root.setLevel(level)
+        logging.basicConfig = basic_config
 
 
 def _period_ns(input_id: str, period_s: float) -> int:
