@@ -22,6 +22,7 @@ from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as m
 from dora.node import node as node_module
 from dora.node.inputs import Input
+from dora.node.link import Link
 from dora.node.node import Node
 from dora.transport import control, libc, pipes
 from dora.transport.arena import Arena
@@ -39,6 +40,11 @@ def wait_until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         pause.wait(_LOOK_EVERY_S)
+
+
+def _lose(link: Link) -> None:
+    """The real one kills the process, which here is that of the tests."""
+    link.is_lost = True
 
 
 class Feed:
@@ -156,6 +162,8 @@ class FakeRunner:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DORA_ARENA_BYTES", str(1 << 26))
+        monkeypatch.setattr(Link, "_lose", _lose)
+        monkeypatch.setattr(node_module, "bridge_logging", lambda journal: None)
         self._monkeypatch = monkeypatch
         self._path = str(folder / "nodes.sock")
         self._listener = control.listen(self._path)
@@ -232,11 +240,12 @@ class FakeRunner:
             node = Node()
         finally:
             greeting.join()
-        node._link._is_spawned = False  # else losing the link would kill the process of the tests
         self._nodes.append(node)
         return node
 
     def _greet(self) -> None:
+        if self.link is not None:
+            self.link.close()
         self.link, _ = self._listener.accept()
         self.link.settimeout(PATIENCE_S)
         self.hello = self.hear()

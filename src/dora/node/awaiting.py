@@ -23,9 +23,8 @@ async def receive(node: Node, timeout: float | None) -> dict[str, Any] | None:
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None else loop.time() + timeout
     receiver = node._receiver
-    await asyncio.sleep(
-        0
-    )  # a flood must not starve the other tasks; never after taking: a cancelled task loses no event
+    # a flood must not starve the other tasks; never after taking: a cancelled task loses no event
+    await asyncio.sleep(0)
     while True:
         if node._link.is_forked:
             node._raise_forked()
@@ -34,7 +33,7 @@ async def receive(node: Node, timeout: float | None) -> dict[str, Any] | None:
         if taken is not None:
             return taken if isinstance(taken, dict) else None
         if deadline is not None and loop.time() >= deadline:
-            return events.error(f"{events.TIMEOUT_TEXT} after {timeout} s")
+            return events.timed_out(timeout)
         with receiver.lock:
             receiver.begin_wait()
         try:

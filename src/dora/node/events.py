@@ -48,6 +48,11 @@ def error(text: str) -> Event:
     return Event(type="ERROR", error=text, kind="dora")
 
 
+def timed_out(timeout_s: float | None) -> Event:
+    """Nothing came in that time."""
+    return error(f"{TIMEOUT_TEXT} after {timeout_s:g} s")
+
+
 def node_failed(source: str, text: str, inputs: list[str]) -> Event:
     """A node that feeds these inputs ended badly and will not be restarted."""
     value = {"source_node_id": source, "error": text, "affected_input_ids": inputs}

@@ -83,7 +83,7 @@ class Link:
         self._edge_outputs: dict[int, str] = {}
         self._lock = threading.Lock()
         self.seen = 0
-        self.outputs_wired: list[tuple[str, int, int]] = []
+        self.outputs_wired: deque[tuple[str, int, int]] = deque()
         self.wake_fd = -1
         self.socket: socket.socket = self._connect(identity)
 
@@ -277,6 +277,11 @@ class Link:
         self._send(messages.OutputsClosed())
         self._close_fds()
 
+    def give_up(self) -> None:
+        """The start failed: nothing was sent, nothing will be."""
+        self.is_closed = True
+        self._close_fds()
+
     def _close_fds(self) -> None:
         self.socket.close()
         if self.wake_fd >= 0:
@@ -287,6 +292,8 @@ class Link:
                 for fd in fds:
                     os.close(fd)
             box.clear()
+        while self.outputs_wired:
+            os.close(self.outputs_wired.popleft()[1])
 
     def abandon(self) -> None:
         """In a forked child: leave the parent's link alone."""

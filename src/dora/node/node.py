@@ -33,11 +33,24 @@ if TYPE_CHECKING:
     from dora.node.samples import SampleHandler
 
 
+_LONGEST_WAIT_S = 86_400.0  # epoll takes no more than 24 days at once
+
+
 class Session:
     """Everything behind the handles of one process."""
 
     def __init__(self, node_id: str | None) -> None:
+        self.handles = 0
+        self.warned: set[str] = set()
+        self.outputs: dict[str, Output] = {}
         self.link = Link(identity_of(node_id, os.environ))
+        try:
+            self._open()
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _open(self) -> None:
         # pyarrow comes only now: outside a dataflow Node() fails before it is loaded
         from dora.node.outputs import Output
         from dora.node.receiver import Receiver
@@ -45,10 +58,9 @@ class Session:
 
         self.link.wire()
         self.receiver: Receiver = Receiver(self.link)
-        self.outputs: dict[str, Output] = {
-            name: Output(name, self.link, Arena(fd, size), self.receiver.threads)
-            for name, fd, size in self.link.outputs_wired
-        }
+        while self.link.outputs_wired:
+            name, fd, size = self.link.outputs_wired.popleft()
+            self.outputs[name] = Output(name, self.link, Arena(fd, size))
         self.receiver.map_edges()
         for output in self.outputs.values():
             output.read_box()
@@ -56,8 +68,14 @@ class Session:
         self.link.start()
         self.receiver.begin()
         atexit.register(self._hand_over)
-        self.handles = 0
-        self.warned: set[str] = set()
+
+    def _give_up(self) -> None:
+        """The start failed: leave nothing open."""
+        self.link.give_up()
+        for output in self.outputs.values():
+            output.close()
+        if hasattr(self, "receiver"):
+            self.receiver.close()
 
     def _spread_news(self) -> None:
         for output in self.outputs.values():
@@ -183,32 +201,30 @@ class Node:
             valid as long as it is held.
         """
         receiver = self._receiver
-        if timeout is not None:
-            _check_timeout(timeout)
+        timeout_s = None if timeout is None else _seconds(timeout)
         if self._link.is_forked:
             self._raise_forked()
         with receiver.lock:
-            receiver.threads.add(threading.get_ident())
             taken = receiver.take()
         if taken is None:
-            taken = self._wait(timeout)
+            taken = self._wait(timeout_s)
             if taken is None:
-                return events.error(f"{events.TIMEOUT_TEXT} after {timeout} s")
+                return events.timed_out(timeout_s)
         return taken if isinstance(taken, dict) else None
 
-    def _wait(self, timeout: float | None) -> Taken:
+    def _wait(self, timeout_s: float | None) -> Taken:
         receiver = self._receiver
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with receiver.lock:
             receiver.begin_wait()
         try:
             while True:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                ready = receiver.wait(left)
+                left_s = None if deadline is None else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT_S)
+                ready = receiver.wait(left_s)
                 with receiver.lock:
                     receiver.note(ready)
                     taken = receiver.take()
-                if taken is not None or (not ready and deadline is not None):
+                if taken is not None or not (ready or left_s is None or left_s == _LONGEST_WAIT_S):
                     return taken
         finally:
             with receiver.lock:
@@ -240,9 +256,14 @@ class Node:
         if self._link.is_forked:
             self._raise_forked()
         found: list[dict[str, Any]] = []
-        with self._receiver.lock:
-            while isinstance(taken := self._receiver.take(), dict):
+        receiver = self._receiver
+        with receiver.lock:
+            left = receiver.queued()
+            while isinstance(taken := receiver.take(), dict):
                 found.append(taken)
+                left -= taken["type"] == "INPUT"
+                if left <= 0 and receiver.queued():
+                    break  # that came meanwhile: a sender that is faster than we would keep us here for ever
         if taken is not None and not found:
             raise NodeError("Could not drain events. Channel is closed")
         return found
@@ -256,11 +277,10 @@ class Node:
 
     def recv_async(self, timeout: float | None = None) -> Awaitable[dict[str, Any] | None]:
         """`next` for asyncio: runs on the loop itself, without a thread.  Cancelling it loses no event."""
-        if timeout is not None:
-            _check_timeout(timeout)
+        timeout_s = None if timeout is None else _seconds(timeout)
         from dora.node.awaiting import receive  # loads asyncio, which most nodes do without
 
-        return receive(self, timeout)
+        return receive(self, timeout_s)
 
     def __aiter__(self) -> Node:
         return self
@@ -545,12 +565,14 @@ class Node:
         self.close()
 
 
-def _check_timeout(timeout: Any) -> None:
+def _seconds(timeout: Any) -> float:
+    """A time-out in seconds: any real number that is finite and not negative."""
     try:
-        seconds = float(timeout)
+        seconds = float("text" if isinstance(timeout, (str, bytes, bytearray)) else timeout)
+    except OverflowError:
+        seconds = math.inf
     except (TypeError, ValueError):
         raise TypeError(f"must be real number, not {type(timeout).__name__}") from None
-    if isinstance(timeout, str):
-        raise TypeError("must be real number, not str")
-    if math.isnan(seconds) or math.isinf(seconds) or seconds < 0:
+    if not 0 <= seconds < math.inf:
         raise ValueError(f"invalid timeout of {timeout} seconds: expected a finite number of seconds, 0 or more")
+    return seconds

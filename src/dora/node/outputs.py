@@ -37,7 +37,7 @@ _LOOK_AGAIN_MAX_NS: Final = 100_000_000
 class Output:
     """One output.  `lock` guards it."""
 
-    def __init__(self, name: str, link: Link, arena: Arena, receiver_threads: set[int]) -> None:
+    def __init__(self, name: str, link: Link, arena: Arena) -> None:
         self.name: Final = name
         self.lock: Final = threading.RLock()
         self._link: Final = link
@@ -56,7 +56,6 @@ class Output:
         self._is_closed = False
         self._deferred: deque[tuple[Any, Any]] = deque()
         self._unsent: deque[int] = deque()
-        self._receiver_threads = receiver_threads
 
     # -- sending ---------------------------------------------------------------------------------------------
 
@@ -317,10 +316,10 @@ class Output:
             )
         node = self._link.config.node_id
         for edge in full:
-            if edge.reader == node and self._receiver_threads <= {threading.get_ident()}:
+            if edge.reader == node and not libc.thread_count():
                 raise NodeError(
                     f"send_output({self.name!r}) can never end: it waits for room in input {edge.input!r} of this same "
-                    f"node, and no other thread receives: {node}/{self.name} -> {node}/{edge.input}"
+                    f"node, and there is no other thread: {node}/{self.name} -> {node}/{edge.input}"
                 )
 
     # -- edges -----------------------------------------------------------------------------------------------

@@ -67,7 +67,6 @@ class Receiver:
         self._by_fd: dict[int, Input] = {}
         self._epoll = select.epoll()
         self._epoll.register(link.wake_fd, select.EPOLLIN)
-        self.threads: set[int] = set()
         self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
 
     def map_edges(self) -> None:
@@ -238,6 +237,10 @@ class Receiver:
     def fileno(self) -> int:
         """A descriptor that is readable when an event may be there."""
         return self._epoll.fileno()
+
+    def queued(self) -> int:
+        """Messages that wait in the inputs' queues.  Holds the lock."""
+        return sum(source.queued() for source in self._inputs.values())
 
     def is_empty(self) -> bool:
         """Whether `take` would give nothing.  Holds the lock."""

@@ -91,7 +91,6 @@ class StandaloneReceiver:
 
     def __init__(self, source: Source, clock: MessageClock) -> None:
         self.lock: Final = threading.RLock()
-        self.threads: set[int] = set()
         self._source = source
         self._clock = clock
         self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
@@ -121,6 +120,10 @@ class StandaloneReceiver:
 
     def note(self, ready: list[tuple[int, int]]) -> None:
         """`take` looks by itself."""
+
+    def queued(self) -> int:
+        """Nothing: no sender is faster than the node."""
+        return 0
 
     def is_empty(self) -> bool:
         """Whether `take` would give nothing now."""
