@@ -261,7 +261,7 @@ class Node:
             left = receiver.queued()
             while isinstance(taken := receiver.take(), dict):
                 found.append(taken)
-                left -= taken["type"] == "INPUT"
+                left -= taken.get("type") == "INPUT"
                 if left <= 0 and receiver.queued():
                     break  # that came meanwhile: a sender that is faster than we would keep us here for ever
         if taken is not None and not found:
