@@ -227,6 +227,15 @@ class Flow:
         """Add a node with that `path`."""
         self._nodes.append({"id": name, "path": path, **keys})
 
+    def operator(self, name: str, code: str, **keys: Any) -> dict[str, Any]:
+        """Write an operator's file; returns its entry for `runtime`."""
+        (self.folder / f"{name}.py").write_text(textwrap.dedent(code))
+        return {"id": name, "python": f"{name}.py", **keys}
+
+    def runtime(self, name: str, *operators: dict[str, Any], **keys: Any) -> None:
+        """Add a node with these operators."""
+        self._nodes.append({"id": name, "operators": list(operators), **keys})
+
     def start(self, *options: str, prefix: tuple[str, ...] = (), environment: Mapping[str, str] | None = None) -> Run:
         """Start `dora run` with these options; `prefix` is a command that starts it, such as `unshare -m`."""
         (self.folder / "dataflow.yml").write_text(yaml.safe_dump({**self.keys, "nodes": self._nodes}))

@@ -1,0 +1,464 @@
+"""Operators in real dataflows: what they get, how they end, how they fail, and that others live on."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from end_to_end.node_sources import COOPERATIVE, TICKER, TICKS
+from end_to_end.running import Ended, Flow, Run, wait_until
+
+pytestmark = pytest.mark.slow
+
+GUIDE_OPERATOR = """\
+# doubler_op.py
+import pyarrow as pa
+from dora import DoraStatus
+class Operator:
+    def on_event(self, event, send_output) -> DoraStatus:
+        if event["type"] == "INPUT":
+            value = event["value"].to_pylist()[0]
+            send_output("doubled", pa.array([value * 2]), event["metadata"])
+        return DoraStatus.CONTINUE
+"""
+GUIDE_DATAFLOW = """\
+nodes:
+  - id: timer
+    path: dora/timer/millis/500
+    outputs:
+      - tick
+  - id: doubler
+    operator:
+      python: doubler_op.py
+      inputs:
+        tick: timer/tick
+      outputs:
+        - doubled
+"""
+"""both as the guide has them, with the indentation that the guide's page has lost"""
+
+COUNTING = """
+import pyarrow as pa
+from dora import Node
+
+node = Node()
+for number in range(20):
+    node.send_output("out", pa.array([number]))
+"""
+"""sends 0 to 19, and ends"""
+
+PRINTING = """
+class Operator:
+    def on_event(self, event, send_output):
+        value = event["value"]
+        print(event["type"], event["id"], *([] if value is None else value.to_pylist()))
+"""
+"""prints every event and its value"""
+
+PASSING_ON = """
+class Operator:
+    def on_event(self, event, send_output):
+        if event["type"] == "INPUT":
+            send_output("out", event["value"], event["metadata"])
+"""
+"""sends on `out` what it gets"""
+
+PRINTING_NODE = """
+from dora import Node
+
+for event in Node():
+    value = event["value"]
+    print(event["type"], event["id"], *(value.to_pylist() if event["type"] == "INPUT" else []))
+"""
+
+
+def test_operator_of_the_guide_doubles_the_ticks_of_its_timer_node(flow: Flow) -> None:
+    (flow.folder / "doubler_op.py").write_text(GUIDE_OPERATOR)
+    for entry in yaml.safe_load(GUIDE_DATAFLOW)["nodes"]:
+        flow.other_node(entry.pop("id"), entry.pop("path", None), **entry)
+    flow.node("reader", PRINTING_NODE, inputs={"x": "doubler/doubled"})
+    run = flow.start()
+    run.wait_said("reader", "INPUT x 4")
+    run.signal(2)
+    assert run.wait().code == 0
+    assert run.said("reader")[:3] == ["INPUT x 0", "INPUT x 2", "INPUT x 4"]
+
+
+def chain(flow: Flow) -> None:
+    """A node that sends 20 messages, two operators of one process after it, and a node behind them."""
+    flow.node("source", COUNTING, outputs=["out"])
+    first = flow.operator("first", PASSING_ON, inputs={"in": "source/out"}, outputs=["out"])
+    second = flow.operator("second", PASSING_ON, inputs={"in": "rt/first/out"}, outputs=["out"])
+    flow.runtime("rt", first, second)
+    flow.node("sink", PRINTING_NODE, inputs={"in": {"source": "rt/second/out", "queue_size": 100}})
+
+
+def test_messages_pass_through_two_operators_of_one_process_and_all_ends_by_itself(flow: Flow) -> None:
+    chain(flow)
+    ended = flow.run()
+    assert ended.code == 0, ended
+    expected = [f"INPUT in {number}" for number in range(20)] + ["INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+    assert flow.said("sink") == expected
+
+
+def test_operators_of_a_node_share_one_process(flow: Flow) -> None:
+    code = "import os\nclass Operator:\n    def on_event(self, event, send_output): print(os.getpid())"
+    operators = [flow.operator(name, code, inputs=TICKS) for name in ("a", "b", "c")]
+    flow.runtime("rt", *operators)
+    run = flow.start()
+    pids = wait_until(lambda: len(run.said("rt")) >= 9 and run.said("rt"))
+    assert len(set(pids)) == 1
+    assert int(pids[0]) == run.nodes()["rt"]
+    run.signal(2)
+    assert run.wait().code == 0
+
+
+def test_array_reaches_a_sibling_without_a_copy(flow: Flow) -> None:
+    sender = """
+        import pyarrow as pa
+        array = pa.array([1.5] * 200_000)
+        class Operator:
+            def on_event(self, event, send_output):
+                if event["type"] == "INPUT":
+                    print("at", array.buffers()[1].address)
+                    send_output("out", array)
+                    return 1
+    """
+    reader = """
+        class Operator:
+            def on_event(self, event, send_output):
+                if event["type"] == "INPUT":
+                    print("at", event["value"].buffers()[1].address)
+    """
+    a = flow.operator("a", sender, inputs=TICKS, outputs=["out"])
+    flow.runtime("rt", a, flow.operator("b", reader, inputs={"in": "rt/a/out"}))
+    assert flow.run().code == 0
+    first, second = flow.said("rt")
+    assert first == second
+
+
+def test_operator_hears_that_its_input_closed_and_then_that_all_have(flow: Flow) -> None:
+    flow.node("source", COUNTING, outputs=["out"])
+    flow.runtime("rt", flow.operator("a", PRINTING, inputs={"in": "source/out"}))
+    assert flow.run().code == 0
+    assert flow.said("rt")[-2:] == ["INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+
+
+def test_manual_stop_reaches_every_operator_which_may_still_send(flow: Flow) -> None:
+    last_word = """
+        class Operator:
+            def on_event(self, event, send_output):
+                print(event["type"], event["id"])
+                if event["type"] == "STOP":
+                    send_output("out", b"bye")
+    """
+    operators = [flow.operator(name, last_word, inputs=TICKS, outputs=["out"]) for name in ("a", "b")]
+    flow.runtime("rt", *operators)
+    run = flow.start()
+    run.wait_said("rt", "INPUT")
+    run.signal(2)
+    ended = run.wait()
+    assert ended.code == 0, ended
+    assert run.said("rt")[-2:] == ["STOP MANUAL"] * 2
+
+
+STOPPING = """
+class Operator:
+    def __init__(self):
+        self.count = 0
+    def on_event(self, event, send_output):
+        send_output("out", bytes([self.count]))
+        self.count += 1
+        return 1 if self.count == 3 else None
+"""
+"""ends after three messages"""
+
+
+def test_operator_that_stops_ends_alone_and_closes_its_outputs(flow: Flow) -> None:
+    stopping = flow.operator("a", STOPPING, inputs=TICKS, outputs=["out"])
+    other = flow.operator("b", PASSING_ON, inputs=TICKS, outputs=["out"])
+    flow.runtime("rt", stopping, other)
+    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/a/out"})
+    flow.node("other", COOPERATIVE, inputs={"y": "rt/b/out"})
+    run = flow.start()
+    run.wait_said("reader", "STOP")
+    before = len(run.said("other"))
+    wait_until(lambda: len(run.said("other")) > before + 5)
+    run.signal(2)
+    assert run.wait().code == 0
+    assert run.said("reader") == ["INPUT x 0", "INPUT x 1", "INPUT x 2", "INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
+
+
+def test_lossless_sender_goes_on_when_the_operator_that_reads_it_has_ended(flow: Flow) -> None:
+    flood = """
+        from dora import Node
+        node = Node()
+        for number in range(2000):
+            node.send_output("out", b"x")
+        print("sent all")
+    """
+    flow.node("source", flood, outputs=["out"])
+    lossless = {"source": "source/out", "queue_policy": "backpressure", "queue_size": 2}
+    ending = flow.operator("a", STOPPING, inputs={"in": lossless}, outputs=["out"])
+    flow.runtime("rt", ending, flow.operator("b", PASSING_ON, inputs=TICKS, outputs=["out"]))
+    run = flow.start()
+    run.wait_said("source", "sent all")
+    run.signal(2)
+    assert run.wait().code == 0
+
+
+def test_node_ends_well_when_all_its_operators_have_stopped(flow: Flow) -> None:
+    flow.runtime("rt", *[flow.operator(name, STOPPING, inputs=TICKS, outputs=["out"]) for name in ("a", "b")])
+    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/a/out"})
+    ended = flow.run()
+    assert ended.code == 0, ended
+    assert flow.said("reader")[-2:] == ["INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
+
+
+@pytest.mark.parametrize("answer", ["DoraStatus.STOP_ALL", "2"])
+def test_stop_all_stops_the_whole_dataflow_as_planned(flow: Flow, answer: str) -> None:
+    code = f"from dora import DoraStatus\nclass Operator:\n    def on_event(self, event, send_output): return {answer}"
+    flow.runtime("rt", flow.operator("a", code, inputs=TICKS))
+    flow.node("bystander", COOPERATIVE, inputs=TICKS)
+    ended = flow.run()
+    assert ended.code == 0, ended
+    assert flow.said("bystander")[-1] == "STOP MANUAL"
+    assert "stopping (operator `a` returned STOP_ALL in node `rt`)" in ended.stdout
+
+
+# -- failures ------------------------------------------------------------------------------------------------
+
+
+def failed(flow: Flow, code: str, **keys: object) -> Ended:
+    """A dataflow in which an operator fails beside a node that lives until Ctrl-C."""
+    flow.runtime("rt", flow.operator("bad", code, inputs=TICKS, outputs=["out"]), **keys)
+    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/bad/out"})
+    flow.node("bystander", TICKER, inputs=TICKS, outputs=["out"])
+    run = flow.start()
+    run.wait_said("reader", "STOP")
+    assert "bystander" in run.nodes()
+    run.signal(2)
+    return run.wait()
+
+
+RAISING = """
+class Operator:
+    def on_event(self, event, send_output):
+        send_output("out", b"last word")
+        raise ValueError("no good")
+"""
+
+
+def test_exception_in_on_event_fails_the_node_and_the_report_names_operator_and_line(flow: Flow) -> None:
+    ended = failed(flow, RAISING)
+    assert ended.code == 1
+    assert flow.said("reader")[1:] == ["NODE_FAILED rt", "INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
+    report = ended.stderr
+    assert "Node `rt` failed: exited with code 1" in report
+    assert re.search(r"Traceback.*\n  File \".*/bad.py\", line 5, in on_event\n", report), report
+    assert "ValueError: no good\ndora: operator `bad` (bad.py) failed at INPUT `tick`: ValueError: no good\n" in report
+    assert "/dora/node/" not in report
+
+
+FAILURES = [
+    ("class Operator:\n    def on_event(self, event, send_output): raise SystemExit(0)", "failed at INPUT `tick`"),
+    ("class Operator:\n    def on_event(self, event, send_output): return 'x'", "returned 'x' (str) at INPUT `tick`"),
+]
+
+
+@pytest.mark.parametrize(("code", "said"), FAILURES)
+def test_operator_that_ends_the_process_or_answers_nonsense_fails_the_node(flow: Flow, code: str, said: str) -> None:
+    ended = failed(flow, code)
+    assert ended.code == 1
+    assert f"dora: operator `bad` (bad.py) {said}" in ended.stderr
+
+
+EARLY = [
+    ("class Operator:\n    def __init__(self): 1 / 0", "failed in Operator(): ZeroDivisionError: division by zero"),
+    ("x = 1", "no `Operator` class found in module"),
+    ("class Operator: pass", "without the method `on_event(self, event, send_output)`"),
+    ("import nowhere", "cannot be imported: ModuleNotFoundError: No module named 'nowhere'"),
+    ("def (", "cannot be imported: SyntaxError"),
+]
+
+
+@pytest.mark.parametrize(("code", "said"), EARLY)
+def test_operator_that_cannot_be_made_fails_the_start(flow: Flow, code: str, said: str) -> None:
+    flow.runtime("rt", flow.operator("bad", code, inputs=TICKS))
+    flow.node("bystander", COOPERATIVE, inputs=TICKS)
+    ended = flow.run()
+    assert ended.code == 1
+    assert said in ended.stderr
+    assert "/dora/node/" not in ended.stderr
+
+
+def test_missing_operator_file_starts_nothing(flow: Flow) -> None:
+    flow.runtime("rt", {"id": "a", "python": "nowhere.py", "inputs": TICKS})
+    ended = flow.run()
+    assert ended.code == 1
+    assert f"node 'rt': operator 'a': no Python file 'nowhere.py' in {flow.folder}" in ended.stderr
+
+
+def test_failed_operators_are_restarted_by_the_policy_of_their_node(flow: Flow) -> None:
+    code = """
+        import sys
+        class Operator:
+            def on_event(self, event, send_output):
+                print("run")
+                raise ValueError
+    """
+    flow.runtime("rt", flow.operator("a", code, inputs=TICKS), restart_policy="on-failure", max_restarts=2)
+    assert flow.run().code == 1
+    assert flow.said("rt").count("run") == 3
+
+
+# -- what operators find around them -------------------------------------------------------------------------
+
+
+def test_operators_find_the_process_as_ever(flow: Flow) -> None:
+    (flow.folder / "lib").mkdir()
+    code = """
+        import os, sys, threading
+        class Operator:
+            def on_event(self, event, send_output):
+                nodes = [node["id"] for node in self.dataflow_descriptor["nodes"]]
+                print(sys.argv, os.getcwd(), sys.path[0] == "", sys.path[-1], __name__)
+                print(threading.current_thread() is threading.main_thread(), nodes)
+                return 1
+    """
+    (flow.folder / "lib" / "my_op.py").write_text(textwrap.dedent(code))
+    flow.runtime("rt", {"id": "a", "python": "lib/my_op.py", "inputs": TICKS})
+    assert flow.run().code == 0
+    folder = flow.folder
+    assert flow.said("rt") == [f"['-c'] {folder} True {folder}/lib my_op", "True ['rt']"]
+
+
+def test_undeclared_output_is_warned_about_once(flow: Flow) -> None:
+    code = """
+        class Operator:
+            def on_event(self, event, send_output):
+                for _ in range(3):
+                    send_output("uot", b"")
+                return 1
+    """
+    flow.runtime("rt", flow.operator("a", code, inputs=TICKS, outputs=["out"]))
+    assert flow.run().code == 0
+    (entry,) = flow.last.entries("rt")
+    assert entry["level"] == "warn"
+    assert entry["msg"].startswith("Ignoring output `uot` not in the output list of operator `a`. Did you mean `out`?")
+
+
+def test_what_operators_print_can_be_read_as_an_output(flow: Flow) -> None:
+    code = "class Operator:\n    def on_event(self, event, send_output):\n        print('tick')\n        return 1\n"
+    flow.runtime("rt", flow.operator("a", code, inputs=TICKS, send_stdout_as="lines"))
+    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/a/lines"})
+    assert flow.run().code == 0
+    assert "INPUT x tick" in [line.strip() for line in flow.said("reader")]
+
+
+# -- dora 0.1 ------------------------------------------------------------------------------------------------
+
+OLD_COUNTER = """
+from enum import Enum
+
+class DoraStatus(Enum):
+    CONTINUE = 0
+    STOP = 1
+
+class Operator:
+    def __init__(self):
+        self.counter = 0
+
+    def on_input(self, input_id: str, value: bytes, send_output) -> DoraStatus:
+        self.counter += 1
+        send_output("counter", bytes([self.counter]))
+        return DoraStatus.CONTINUE if self.counter < 3 else DoraStatus.STOP
+
+    def drop_operator(self):
+        print("dropped")
+"""
+
+
+def test_operator_of_dora_0_1_gets_bytes_and_is_dropped_at_its_end(flow: Flow) -> None:
+    flow.runtime("rt", flow.operator("a", OLD_COUNTER, inputs=TICKS, outputs=["counter"]))
+    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/a/counter"})
+    assert flow.run().code == 0
+    assert flow.said("rt") == ["dropped"]
+    assert flow.said("reader")[:3] == ["INPUT x 1", "INPUT x 2", "INPUT x 3"]
+
+
+# -- hot reload ----------------------------------------------------------------------------------------------
+
+VERSION = """
+class Operator:
+    def __init__(self):
+        self.count = 0
+    def on_event(self, event, send_output):
+        self.count += 1
+        print("VERSION", event["type"], event["id"], self.count)
+"""
+
+
+def save_in_place(file: Path, text: str) -> None:
+    """As simple editors do."""
+    file.write_text(text)
+
+
+def save_by_rename(file: Path, text: str) -> None:
+    """As vim and most IDEs do."""
+    unfinished = file.with_suffix(".py~")
+    unfinished.write_text(text)
+    os.replace(unfinished, file)
+
+
+def reloading(flow: Flow) -> tuple[Run, Path]:
+    """A running dataflow whose operator prints `one`."""
+    flow.runtime("rt", flow.operator("a", VERSION.replace("VERSION", "one"), inputs=TICKS))
+    run = flow.start("--hot-reload")
+    run.wait_said("rt", "one INPUT")
+    return run, flow.folder / "a.py"
+
+
+@pytest.mark.parametrize("save", [save_in_place, save_by_rename])
+def test_saved_operator_is_reloaded_once_with_its_state_in_the_same_process(flow: Flow, save: object) -> None:
+    run, file = reloading(flow)
+    pid = run.nodes()["rt"]
+    assert callable(save)
+    save(file, VERSION.replace("VERSION", "two"))
+    line = run.wait_said("rt", "two RELOAD a")
+    count = int(line.split()[-1])
+    run.wait_said("rt", f"two INPUT tick {count + 3}")
+    assert run.nodes()["rt"] == pid
+    run.signal(2)
+    assert run.wait().code == 0
+    assert f"one INPUT tick {count - 1}" in run.said("rt")
+    assert len([line for line in run.said("rt") if "RELOAD" in line]) == 1
+
+
+def test_operator_goes_on_when_the_saved_file_is_wrong_and_takes_up_the_next(flow: Flow) -> None:
+    run, file = reloading(flow)
+    save_by_rename(file, "def (")
+    run.wait_said("rt", "cannot be imported again and stays as it was: SyntaxError")
+    before = len(run.said("rt"))
+    wait_until(lambda: len([line for line in run.said("rt")[before:] if line.startswith("one INPUT")]) > 2)
+    save_by_rename(file, VERSION.replace("VERSION", "three"))
+    run.wait_said("rt", "three RELOAD a")
+    run.signal(2)
+    assert run.wait().code == 0
+
+
+def test_without_hot_reload_a_saved_file_changes_nothing(flow: Flow) -> None:
+    flow.runtime("rt", flow.operator("a", VERSION.replace("VERSION", "one"), inputs=TICKS))
+    run = flow.start()
+    run.wait_said("rt", "one INPUT")
+    save_in_place(flow.folder / "a.py", VERSION.replace("VERSION", "two"))
+    before = len(run.said("rt"))
+    wait_until(lambda: len(run.said("rt")) > before + 20)
+    run.signal(2)
+    assert run.wait().code == 0
+    assert not [line for line in run.said("rt") if "two" in line]
