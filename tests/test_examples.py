@@ -85,3 +85,23 @@ def test_example_says_what_its_page_promises(tmp_path: Path, name: str) -> None:
     assert result.returncode == 0, result.stderr
     ends = [line for line in result.stdout.splitlines() if line.endswith(tuple(SAID[name]))]
     assert [line[-len(text) :] for line, text in zip(ends, SAID[name], strict=True)] == SAID[name], result.stdout
+
+
+@pytest.mark.slow
+def test_operators_find_the_spot_and_smooth_its_position(tmp_path: Path) -> None:
+    result = dora_run(copied("python-operator-dataflow", tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "smoothed 100 positions" in result.stdout
+    found = re.search(r"found: \d+ positions, (0\.\d+) pixels off on average", result.stdout)
+    assert found, result.stdout
+    assert "smoothed: " in result.stdout
+
+
+@pytest.mark.slow
+def test_nodes_and_operators_of_dora_0_1_run_as_they_are(tmp_path: Path) -> None:
+    result = dora_run(copied("legacy-0.1", tmp_path))
+    assert result.returncode == 0, result.stderr
+    said = [line.partition("printer: ")[2] for line in result.stdout.splitlines() if "printer: " in line]
+    assert [line for line in said if line.startswith("string")] == ["string b'string'"] * 10
+    assert [line for line in said if line.startswith("counter")] == [f"counter {bytes([n])!r}" for n in range(1, 11)]
+    assert "counted 10" in result.stdout
