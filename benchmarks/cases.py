@@ -113,6 +113,12 @@ def latency(dataflow: str, size: int, rate: int, warm_up_s: float = 0.5) -> Call
     return measure
 
 
+def operators(size: int) -> Callable[[Side, bool], Figures]:
+    """Ages of messages from operator to operator at 200 Hz: in one process where that is possible."""
+    apart, together = latency("operators-apart", size, 200), latency("operators", size, 200)
+    return lambda side, is_quick: (together if side.name == "ours" else apart)(side, is_quick)
+
+
 def fan_out(side: Side, is_quick: bool) -> Figures:
     """Age of each message at the last of eight receivers."""
     warm_up, count = 400, 600 if is_quick else 1200
@@ -213,6 +219,8 @@ CASES = [
     *(Case(f"bandwidth-{size}", throughput("bandwidth", size)) for size in (4096, 40_000, 400_000, 4_000_000)),
     Case("fan-out-512", fan_out),
     Case("chain-512", latency("chain", 512, 100, warm_up_s=2)),
+    *(Case(f"operators-{size}", operators(size)) for size in (512, 4_000_000)),
+    *(Case(f"operators-apart-{size}", latency("operators-apart", size, 200)) for size in (512, 4_000_000)),
     Case("cpu-500-hz", cpu_cost),
     Case("hello-world", hello_world),
     Case("memory", memory),

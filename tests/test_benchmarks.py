@@ -32,7 +32,8 @@ def values(ours: float, peer: float, floor: float) -> dict[str, dict[str, dict[s
 @pytest.mark.parametrize("dataflow", sorted(BENCHMARKS.glob("dataflows/*.yml")), ids=lambda path: path.stem)
 def test_dataflow_is_valid_and_its_nodes_exist(dataflow: Path) -> None:
     for node in load_dataflow(dataflow).nodes:
-        assert (BENCHMARKS / "nodes" / node.path).is_file()
+        files = [operator.source for operator in node.operators] or [node.path]
+        assert all((BENCHMARKS / "nodes" / file).is_file() for file in files)
 
 
 def test_budget_is_judged_against_the_floor(page: ModuleType) -> None:
