@@ -144,10 +144,13 @@ class Output:
     def _publish(self, record: bytes, offset: int, size: int, flags: int) -> None:
         self._sequence += 1
         now_ns = monotonic_ns()
+        edges = self._edges
+        if len(edges) != 1:
+            self._arena.hand_over(offset, len(edges))  # before the first has it: Ctrl-C may leak a chunk, never free it
         holders = 0
-        for edge in self._edges:
+        for edge in edges:
             holders += edge.push(record, offset, size, flags, now_ns)
-        if holders != 1:
+        if holders != len(edges):
             self._arena.hand_over(offset, holders)
         if self._default and (self._burst.run == 1 or size >= libc.RELEASE_GIL_FROM or flags & arrow.STREAM):
             self._burst.leave()

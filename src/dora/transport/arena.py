@@ -99,10 +99,9 @@ class Arena:
                 self._top += 1 << chunk_class
 
     def hand_over(self, offset: int, holders: int) -> None:
-        """The caller's hold becomes that of so many readers."""
-        if holders:
-            self._references[offset] = holders
-        else:
+        """The caller's hold becomes that of so many readers, or none."""
+        self._references[offset] = holders or 1
+        if not holders:
             self.drop(offset)
 
     def drop(self, offset: int) -> None:
