@@ -24,7 +24,7 @@ LOSSLESS = {"source": "sender/out", "queue_size": 10, "queue_policy": "backpress
 
 
 def test_node_in_a_long_c_call_that_holds_the_gil_disturbs_nobody(flow: Flow) -> None:
-    hold(neighbours.holds_the_gil(flow, 2.0))
+    hold(neighbours.holds_the_gil(flow, 2.0, least_rate=0.6))
 
 
 def test_forked_child_of_a_reader_cannot_give_back_what_the_parent_keeps(flow: Flow) -> None:

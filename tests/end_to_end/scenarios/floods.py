@@ -99,7 +99,7 @@ def slow_reader(flow: Flow, count: int) -> list[Mark]:
     return [
         Mark("messages received", found["received"], "==", count),
         Mark("messages or ticks out of order", found["wrong"], "==", 0),
-        Mark("share of the due ticks", found["ticks"] / found["due"], ">=", 0.5),
+        Mark("share of the due ticks", found["ticks"] / found["due"], ">=", 0.1),
         Mark("messages per second", found["received"] / found["elapsed_s"], ">=", 1000),
     ]
 
