@@ -304,6 +304,33 @@ def test_missing_operator_file_starts_nothing(flow: Flow) -> None:
     assert f"node 'rt': operator 'a': no Python file 'nowhere.py' in {flow.folder}" in ended.stderr
 
 
+def test_operator_that_hangs_is_killed_beyond_the_time_of_its_node(flow: Flow) -> None:
+    code = "import time\nclass Operator:\n    def on_event(self, event, send_output): time.sleep(1000)"
+    flow.runtime("rt", flow.operator("a", code, inputs=TICKS), health_check_timeout=0.5)
+    ended = flow.run()
+    assert ended.code == 1
+    assert "hung: no call to dora within health_check_timeout (0.5 s)" in ended.stderr
+
+
+def test_busy_operators_that_feed_each_other_do_not_hang(flow: Flow) -> None:
+    passing_on = [
+        flow.operator("a", PASSING_ON, inputs=TICKS | {"back": "rt/b/out"}, outputs=["out"]),
+        flow.operator("b", PASSING_ON, inputs={"in": "rt/a/out"}, outputs=["out"]),
+    ]
+    flow.runtime("rt", *passing_on, health_check_timeout=0.5)
+    ended = flow.run("--stop-after", "2s")
+    assert ended.code == 0, ended
+
+
+def test_stop_while_an_operator_imports_ends_it_at_once(flow: Flow) -> None:
+    flow.runtime("rt", flow.operator("a", "import time\nprint('importing')\ntime.sleep(1000)", inputs=TICKS))
+    run = flow.start()
+    run.wait_said("rt", "importing")
+    run.signal(2)
+    ended = run.wait(5)
+    assert ended.code == 0, ended
+
+
 def test_failed_operators_are_restarted_by_the_policy_of_their_node(flow: Flow) -> None:
     code = """
         import sys
