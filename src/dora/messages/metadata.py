@@ -56,7 +56,10 @@ def hand_over(metadata: dict[str, Any] | None) -> tuple[dict[str, Any], bool, bo
         raise TypeError(f"'{type(metadata).__name__}' object is not an instance of 'dict'")
     for key, value in metadata.items():
         kind = type(value)
-        if kind not in _PLAIN and (kind is not datetime.datetime or value.tzinfo is not _UTC):
+        if kind is int:
+            if not _INT64_MIN <= value <= _INT64_MAX:
+                break
+        elif kind not in _PLAIN and (kind is not datetime.datetime or value.tzinfo is not _UTC):
             break
         if type(key) is not str or key in _SPECIAL or key[:7] == "__dora_":
             break
