@@ -51,6 +51,12 @@ def _received(run: Run, node: str) -> int:
     return int(lines[-1].strip("[]").split(",")[0]) if lines else 0
 
 
+def _wait_at_work(run: Run, node: str, turn: int) -> None:
+    """Until that run of the node, counted from 1, sends or has received its first message."""
+    sign = "run" if node == "sender" else "[1, 0]"
+    wait_until(lambda: run.said(node).count(sign) >= turn, what=f"run {turn} of the {node}")
+
+
 def killed_in_the_middle(flow: Flow, count: int) -> list[Mark]:
     """SIGKILL, by turns, to a sender and a reader of 8 MB messages; both are restarted, a second reader lives on."""
     always = {"restart_policy": "always"}
@@ -68,10 +74,8 @@ def killed_in_the_middle(flow: Flow, count: int) -> list[Mark]:
         before = run.nodes()
         time.sleep(choice.random() * 0.05)
         os.kill(before[victim], signal.SIGKILL)
-        runs = run.said(victim).count("run") if victim == "sender" else 0
         wait_until(lambda old=before, who=victim: run.nodes().get(who, old[who]) != old[who], what="the restart")
-        if victim == "sender":
-            wait_until(lambda seen=runs: run.said("sender").count("run") > seen, what="the sender's messages")
+        _wait_at_work(run, victim, number // 2 + 2)
         files.append(_open_files(run))
     wait_until(lambda: run.nodes().get("steady") == steady, what="the other reader")
     ended = run.stop()
