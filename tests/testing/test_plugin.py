@@ -33,7 +33,7 @@ def test_fixture_runs_a_script_beside_the_test(tmp_path: Path) -> None:
     (tmp_path / "nodes").mkdir()
     (tmp_path / "nodes" / "double.py").write_text(NODE)
     (tmp_path / "tests" / "unit" / "test_double.py").write_text(TEST)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "dora.testing.plugin", "-p", "no:cacheprovider", "tests"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
 
