@@ -22,7 +22,7 @@ from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as m
 from dora.node import node as node_module
 from dora.node.inputs import Input
-from dora.node.link import Link
+from dora.node.link import Link, RunnerGone
 from dora.node.node import Node
 from dora.transport import control, libc, pipes
 from dora.transport.arena import Arena
@@ -43,8 +43,9 @@ def wait_until(condition: Any) -> None:
 
 
 def _lose(link: Link) -> None:
-    """The real one kills the process, which here is that of the tests."""
+    """As of a dynamic node: the real one of a spawned node kills the process, which here is that of the tests."""
     link.is_lost = True
+    link.inbox.append((RunnerGone(), []))
 
 
 class Feed:
@@ -304,6 +305,15 @@ class FakeRunner:
         """A send of the node waits for room."""
         word = self.page.node_word(0) + NODE_BLOCKED
         wait_until(lambda: self.page.words[word] > 0)
+
+    def expect_another(self) -> None:
+        """The node was closed and opens its link anew: what is wired from now on is for that one."""
+        self.link.close()
+        self.link = None
+
+    def forget_nodes(self) -> None:
+        """Hold no handle of the node any more."""
+        self._nodes.clear()
 
     def close(self) -> None:
         """Close the node, then everything else."""

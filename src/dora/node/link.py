@@ -48,6 +48,14 @@ class Wait:
         os.close(self.wake_fd)
 
 
+def forked_error(pid: int) -> NodeError:
+    """What is raised where a forked child uses the node of its parent, the process `pid`."""
+    return NodeError(
+        f"this Node belongs to process {pid} and cannot be used in its forked child {os.getpid()}: "
+        "pass the data to the parent, or start the child with the `spawn` method"
+    )
+
+
 class Link:
     """The connection to the runner and everything that came over it.
 
@@ -81,7 +89,8 @@ class Link:
         self.is_closed = False
         self.on_news: Any = None
         self._edge_outputs: dict[int, str] = {}
-        self._lock = threading.Lock()
+        self._pumping = threading.Lock()
+        self._counting = threading.RLock()
         self.seen = 0
         self.outputs_wired: deque[tuple[str, int, int]] = deque()
         self.wake_fd = -1
@@ -199,8 +208,10 @@ class Link:
         return self.page.words[self.announced_at] != self.seen
 
     def pump(self) -> None:
-        """Read everything the runner said and sort it.  Any thread; never blocks."""
-        with self._lock:
+        """Read everything the runner said and sort it.  Any thread, also a signal handler; never blocks."""
+        if not self._pumping.acquire(blocking=False):
+            return  # another thread is at it, or this very one, below a signal handler; it wakes who waits
+        try:
             announced = self.page.words[self.announced_at]
             had_news = False
             while not (self.is_closed or self.is_lost):
@@ -218,6 +229,8 @@ class Link:
                 self._dispatch(messages.decode_to_node(payload), fds)
                 had_news = True
             self.seen = announced
+        finally:
+            self._pumping.release()
         if had_news:
             self._wake()
 
@@ -250,7 +263,7 @@ class Link:
 
     def wake_receiver(self) -> None:
         """Let a thread that waits for events look again."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # the node may be closed
             os.eventfd_write(self.wake_fd, 1)
 
     def _lose(self) -> None:
@@ -264,7 +277,7 @@ class Link:
 
     def count_blocked(self, change: int) -> None:
         """Publish how many threads are blocked in a send."""
-        with self._lock:
+        with self._counting:
             self.page.words[self.at + NODE_BLOCKED] += change
 
     # -- end -------------------------------------------------------------------------------------------------

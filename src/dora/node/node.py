@@ -25,7 +25,7 @@ from dora.errors import NodeError
 from dora.ids import data_id_fault
 from dora.node import events
 from dora.node.identity import identity_of
-from dora.node.link import Link
+from dora.node.link import Link, forked_error
 from dora.node.logs import Journal, bridge_logging
 
 if TYPE_CHECKING:
@@ -110,6 +110,15 @@ class Session:
             output.close()
         self.receiver.close()
         self.link.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """The memory of the outputs goes with the last reference to them."""
+        global _session  # without its lock: a finalizer may run while this very thread holds it
+        self.link.on_news = None
+        self.outputs.clear()
+        if _session is self:
+            _session = None
 
     def forget(self) -> None:
         """In a forked child: the link belongs to the parent."""
@@ -126,15 +135,16 @@ _session_lock = threading.Lock()
 def _open_session(node_id: str | None) -> Session:
     global _session  # one link per process
     with _session_lock:
-        if _session is None or _session.link.is_closed or _session.link.is_forked or _is_of_ended_run(_session):
-            _session = _new_session(node_id)
-        elif isinstance(_session, Session) and not _session.link.is_spawned and node_id not in (None, _session.id):
+        session = _session
+        if session is None or session.link.is_closed or session.link.is_forked or _is_of_ended_run(session):
+            session = _session = _new_session(node_id)
+        elif isinstance(session, Session) and not session.link.is_spawned and node_id not in (None, session.id):
             raise NodeError(
-                f"this process is already the dynamic node `{_session.id}`: close that Node "
+                f"this process is already the dynamic node `{session.id}`: close that Node "
                 f"(`del node`, or `node.close()`) before `Node({node_id!r})`"
             )
-        _session.handles += 1
-        return _session
+        session.handles += 1
+        return session
 
 
 def _is_of_ended_run(session: Session) -> bool:
@@ -190,6 +200,7 @@ class Node:
         if node_id is not None and not isinstance(node_id, str):
             raise TypeError(f"{type(node_id).__name__!r} object is not an instance of 'str'")
         self._session = _open_session(node_id)
+        self._outputs = self._session.outputs
         self._link = self._session.link
         self._receiver = self._session.receiver
         self._journal = Journal.of(self._link)
@@ -364,7 +375,7 @@ class Node:
             RuntimeError: the node is closed, or full lossless queues form a cycle, which is named.
             MemoryError: readers keep so many arrays of this output that its memory is used up.
         """
-        output = self._session.outputs.get(output_id)
+        output = self._outputs.get(output_id)
         if output is None or self._link.is_forked:
             self._unknown_output(output_id)
             return
@@ -392,7 +403,7 @@ class Node:
             raise TypeError(f"data_length must be an int (bytes), not {type(size).__name__}")
         if size < 0:
             raise OverflowError(f"data_length must not be negative: {size}")
-        output = self._session.outputs.get(output_id)
+        output = self._outputs.get(output_id)
         if output is None or self._link.is_forked:
             self._check_output_id(output_id)
             raise NodeError(f"Output `{output_id}` not in node's output list.{self._suggestion(output_id)}")
@@ -403,6 +414,8 @@ class Node:
     def _check_output_id(self, output_id: str) -> None:
         if self._link.is_forked:
             self._raise_forked()
+        if "_session" not in self.__dict__:
+            raise NodeError("this Node is closed: nothing can be sent with it any more")
         if not isinstance(output_id, str):
             raise TypeError(f"{type(output_id).__name__!r} object is not an instance of 'str'")
         fault = data_id_fault(output_id)
@@ -417,7 +430,7 @@ class Node:
             self.log("warn", f"Ignoring output `{output_id}` not in node's output list.{self._suggestion(output_id)}")
 
     def _suggestion(self, output_id: str) -> str:
-        outputs = list(self._session.outputs)
+        outputs = list(self._outputs)
         close = difflib.get_close_matches(output_id, outputs, 1)
         return f" Did you mean `{close[0]}`?" if close else f" It has: {', '.join(outputs) or 'no outputs'}."
 
@@ -544,10 +557,7 @@ class Node:
         return events.instant_of(self._link.clock.now_ns())
 
     def _raise_forked(self) -> None:
-        raise NodeError(
-            f"this Node belongs to process {self._link.pid} and cannot be used in its forked child {os.getpid()}: "
-            "pass the data to the parent, or start the child with the `spawn` method"
-        )
+        raise forked_error(self._link.pid)
 
     # -- end -------------------------------------------------------------------------------------------------
 
@@ -556,6 +566,7 @@ class Node:
         session = self.__dict__.pop("_session", None)
         if session is None or sys.is_finalizing():
             return
+        self._outputs = {}
         session.handles -= 1
         if not session.handles:
             session.close()

@@ -19,7 +19,7 @@ from dora.errors import NodeError
 from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as messages
 from dora.node.burst import BurstRule
-from dora.node.link import Link, Wait
+from dora.node.link import Link, Wait, forked_error
 from dora.node.timers import monotonic_ns
 from dora.transport import libc
 from dora.transport.arena import Arena
@@ -75,6 +75,8 @@ class Output:
 
     def send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
         """Send a chunk that was filled in place (see `take_chunk`)."""
+        if self._link.is_forked:
+            raise forked_error(self._link.pid)
         with self.lock:
             if self._is_busy:
                 self._deferred.append((self._send_chunk, (offset, size, metadata)))

@@ -58,6 +58,8 @@ class Receiver:
         self._drains_timers = config.drains_timers
         self._round: deque[Input | Timer | External] = deque()
         self._ending: list[Input] = []
+        self._waiting = 0
+        self._end_fd = -1
         self._pending: deque[events.Event] = deque()
         self._told: set[tuple[str, str, int]] = set()
         self._is_ended = False
@@ -226,6 +228,9 @@ class Receiver:
 
     def count_receiving(self, change: int) -> None:
         """Publish how many threads wait for an event.  Holds the lock."""
+        self._waiting += change
+        if self._end_fd >= 0 and not self._waiting:
+            self._close_fds()
         self._link.page.words[self._link.at + NODE_RECEIVING] += change
 
     def _set_alarm(self) -> None:
@@ -331,6 +336,7 @@ class Receiver:
             for edge in source.edges:
                 if edge.verdict in ("", messages.RESTARTING):
                     edge.verdict = messages.CLOSED
+            self._note_ending(source)
             if not source.edges and not source.is_closed:
                 source.is_closed = True
                 self._pending.append(events.input_closed(source.id))
@@ -425,14 +431,24 @@ class Receiver:
                 told.tell_released()
             self._untold.clear()  # so that an edge that nobody holds an array of gives its last descriptor back now
             self._round.clear()
-            self._by_fd.clear()
-            self._epoll.close()
-            if self._alarm is not None:
-                self._alarm.close()
             for source in self._inputs.values():
                 for edge in source.edges:
+                    self._unwatch(edge)
                     edge.link.close()
                 source.edges.clear()
+            if self._waiting:  # other threads: they would not hear that what they wait on is closed
+                self._end_fd = os.eventfd(1, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                self._epoll.register(self._end_fd, select.EPOLLIN)
+            else:
+                self._close_fds()
+
+    def _close_fds(self) -> None:
+        self._epoll.close()
+        if self._alarm is not None:
+            self._alarm.close()
+        if self._end_fd >= 0:
+            os.close(self._end_fd)
+            self._end_fd = -1
 
     def forget(self) -> None:
         """In a forked child: leave the parent's descriptors alone."""

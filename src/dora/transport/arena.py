@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from dora.transport import libc
@@ -31,6 +32,7 @@ class Arena:
 
     def __init__(self, fd: int, size_bytes: int) -> None:
         """Map the memfd; takes `fd` over and closes it."""
+        self._is_mapped = False
         try:
             self.address: Final = libc.map_shared(fd, size_bytes, writable=True)
         finally:
@@ -129,8 +131,10 @@ class Arena:
         """Chunks that somebody refers to."""
         return len(self._references)
 
-    def close(self) -> None:
+    def close(self, unmap: Callable[[int, int], None] = libc.unmap) -> None:  # bound early: interpreter exit
         """Unmap.  Readers keep their own mapping."""
         if self._is_mapped:
             self._is_mapped = False
-            libc.unmap(self.address, self._size_bytes)
+            unmap(self.address, self._size_bytes)
+
+    __del__ = close

@@ -11,6 +11,7 @@ import ctypes
 import os
 import struct
 import time
+import weakref
 from collections import deque
 from typing import Final
 
@@ -45,6 +46,9 @@ class Mapping:
             unmap(address, self._size_bytes)
 
 
+_edges: Final[weakref.WeakSet[ReceiveEdge]] = weakref.WeakSet()
+
+
 class ReceiveEdge:
     """One edge, seen by its reader.  The node's receive lock guards it, except `release`.
 
@@ -71,6 +75,7 @@ class ReceiveEdge:
         self._pending: deque[bytes] = deque()
         self._buffer = ctypes.create_string_buffer(RECORD_BYTES)
         self._buffer_at = ctypes.addressof(self._buffer)
+        _edges.add(self)
 
     def count_into(self, words: memoryview, at: int) -> None:
         """Count what is taken in the counters page, at the edge's first word."""
@@ -166,6 +171,15 @@ class ReceiveEdge:
             if fd >= 0:
                 close(fd)
                 setattr(self, name, -1)
+
+
+def _abandon_all() -> None:
+    """A forked child lets go of arrays that its parent still holds: it must not say so to their senders."""
+    for edge in list(_edges):
+        edge.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
 
 
 class Hold:
