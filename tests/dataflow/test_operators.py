@@ -210,6 +210,15 @@ PROBLEMS = [
         "node 'det': 'operators': expected a list of operators, found a mapping; start each operator with `- id: "
         "<name>`",
     ),
+    (
+        "operators: [5]",
+        "node 'det': operators[0]: expected a mapping with python, inputs and outputs, found 5",
+    ),
+    (
+        f"operator: {{python: x.py, {ONE}}}, inputs: x",
+        "node 'det': 'operator': 'inputs': expected a mapping from input id to source, found the text 'x'; "
+        "write each as `input_id: node/output`",
+    ),
     ("operators: []", "node 'det': expected at least one operator in 'operators', found none"),
     (
         f"operators: [{{python: x.py, {ONE}}}]",
@@ -414,6 +423,12 @@ def test_operator_file_that_does_not_exist_is_told_before_the_start(tmp_path: Pa
         f"node 'rt': operator 'a': no Python file 'filtr.py' in {tmp_path}; did you mean 'filter.py'?"
     )
     assert ":1:46: " in found
+
+
+def test_directory_in_place_of_an_operator_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "op").mkdir()
+    (found,) = check_sources(files(tmp_path, "{id: a, python: op, inputs: {t: dora/timer/hz/1}}"), {})
+    assert found.endswith("node 'rt': operator 'a': expected a Python file, found the directory 'op'")
 
 
 def test_operator_files_that_are_there_built_or_downloaded_are_fine(tmp_path: Path) -> None:

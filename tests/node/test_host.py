@@ -290,6 +290,24 @@ def test_failure_at_stop_keeps_no_other_from_its_stop() -> None:
     assert b.told == ["STOP MANUAL"]
 
 
+def test_failure_of_drop_operator_fails_the_node() -> None:
+    a, b = Code("a", lambda event, send: 1), Code("b")
+
+    def drop() -> None:
+        raise OperatorError("a", "a.py", "failed in drop_operator: bad")
+
+    a.drop = drop  # type: ignore[method-assign]
+    (error,) = run(World(data("a/x"), data("b/x")), (a, config("a", "x")), (b, config("b", "x")))
+    assert "failed in drop_operator" in str(error)
+    assert b.told == []
+
+
+def test_operator_without_inputs_is_only_told_to_stop() -> None:
+    a, b = Code("a"), Code("b")
+    run(World(events.input_closed("b/x"), events.stop("MANUAL")), (a, config("a")), (b, config("b", "x")))
+    assert a.told == ["STOP MANUAL"]
+
+
 # -- from operator to operator -------------------------------------------------------------------------------
 
 
@@ -499,6 +517,15 @@ def test_data_of_unclear_meaning_is_an_error_between_operators_too() -> None:
     (failure,) = run(World(data("a/x")), (a, config("a", "x")), (b, config("b", fed("y", "a/out"))))
     assert isinstance(failure.__cause__, TypeError)
     assert "must be `PyBytes` or arrow array" in str(failure)
+
+
+def test_operator_that_has_ended_sends_nothing_any_more() -> None:
+    kept: list[Callable[..., None]] = []
+    a, b = Code("a", lambda event, send: kept.append(send) or 1), Code("b")
+    world = World(data("a/x"), lambda: [kept[0]("out", b"late") for _ in "ab"] and None)
+    run(world, (a, config("a", "x")), (b, config("b", "x", fed("y", "a/out"))))
+    assert b.told == ["INPUT_CLOSED y", "STOP ALL_INPUTS_CLOSED"]
+    assert world.warnings == ["Ignoring output `out` of operator `a`, which has ended."]
 
 
 def test_message_from_a_thread_of_an_operator_wakes_the_others() -> None:
