@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from node.fake_runner import FakeRunner
+from node.fake_runner import FakeRunner, wait_until
+from node.sending import Act, Aside
 
 
 @pytest.fixture
@@ -16,3 +17,16 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRunn
     fake = FakeRunner(tmp_path, monkeypatch)
     yield fake
     fake.close()
+
+
+@pytest.fixture
+def aside() -> Iterator[Callable[[Act], Aside]]:
+    """Starts threads that are over when the test is."""
+    started: list[Aside] = []
+
+    def start(action: Act) -> Aside:
+        started.append(Aside(action))
+        return started[-1]
+
+    yield start
+    wait_until(lambda: not any(one.is_running for one in started))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import pytest
 from dora import Node
 from dora.messages import node_runner as m
 from node.fake_runner import FakeRunner
+from node.interruptions import signalled_when
 
 OUTSIDE = {key: value for key, value in os.environ.items() if not key.startswith("DORA_")}
 
@@ -232,7 +232,7 @@ def test_thread_sends_while_another_waits_for_events(runner: FakeRunner) -> None
 def test_signal_handler_runs_while_next_waits(runner: FakeRunner) -> None:
     runner.feed("in")
     node = runner.node()
-    with pytest.raises(InterruptedError), handled_once_waiting(runner.wait_until_receiving):
+    with pytest.raises(KeyboardInterrupt), signalled_when(runner.wait_until_receiving, interrupt):
         node.next()
     assert runner.counts.receiving == 0
 
@@ -240,33 +240,13 @@ def test_signal_handler_runs_while_next_waits(runner: FakeRunner) -> None:
 def test_next_goes_on_waiting_after_a_signal_handler_that_returns(runner: FakeRunner) -> None:
     feed = runner.feed("in")
     node = runner.node()
-    with handled_once_waiting(runner.wait_until_receiving, lambda *_: feed.send(3)):
+    with signalled_when(runner.wait_until_receiving, lambda: feed.send(3)):
         assert values([node.next()]) == [3]
 
 
-class handled_once_waiting:  # reads as a word in a with statement
-    """SIGUSR1 comes to the main thread as soon as the condition holds; its handler raises InterruptedError."""
-
-    def __init__(self, wait: Callable[[], None], handler: Callable[..., object] | None = None) -> None:
-        self._wait = wait
-        self._handler = handler or self._raise
-        self._thread = threading.Thread(target=self._signal)
-
-    @staticmethod
-    def _raise(*_: object) -> None:
-        raise InterruptedError
-
-    def _signal(self) -> None:
-        self._wait()
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-
-    def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGUSR1, self._handler)
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-        signal.signal(signal.SIGUSR1, self._before)
+def interrupt() -> None:
+    """As Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 # -- identity ------------------------------------------------------------------------------------------------
