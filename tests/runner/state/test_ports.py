@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from histories import Play, only, verdicts
+
 from dora.dataflow.descriptor import Input, Node, OutputSource, RestartPolicy
 from dora.messages import node_runner as m
 from dora.runner import effects as e
 from dora.runner import stimuli as s
 from dora.runner.state.edges import EdgeBook
-from runner.state.histories import Play, only, verdicts
 
 IN = e.Route("camera", "camera", "out", "rt", "a/in", slot=0, queue_size=10)
 OUT = e.Route("rt", "rt", "a/out", "plot", "in", slot=1, queue_size=10)
