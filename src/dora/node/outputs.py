@@ -20,6 +20,7 @@ from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as messages
 from dora.node.burst import BurstRule
 from dora.node.link import Link, Wait, forked_error
+from dora.node.sample_memory import Chunk
 from dora.node.timers import monotonic_ns
 from dora.transport import libc
 from dora.transport.arena import Arena
@@ -73,17 +74,17 @@ class Output:
             finally:
                 self._is_busy = False
 
-    def send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
-        """Send a chunk that was filled in place (see `take_chunk`)."""
+    def send_chunk(self, chunk: Chunk, size: int, encoded: tuple[bytes, int]) -> None:
+        """Send a chunk that was filled in place (see `take_chunk`), with what `encode_metadata` gave."""
         if self._link.is_forked:
             raise forked_error(self._link.pid)
         with self.lock:
             if self._is_busy:
-                self._deferred.append((self._send_chunk, (offset, size, metadata)))
+                self._deferred.append((self._send_chunk, (chunk, size, encoded)))
                 return
             self._is_busy = True
             try:
-                self._send_chunk(offset, size, metadata)
+                self._send_chunk(chunk, size, encoded)
                 if self._deferred:
                     self._send_deferred()
             finally:
@@ -100,7 +101,7 @@ class Output:
             self._burst.enter()
         body = arrow.body_of(data)
         size = body.size
-        encoded, flags = _encode(metadata)
+        encoded, flags = encode_metadata(metadata)
         if not self._before(size, flags):
             return
         reference, inline = (0, b"") if body.key is None else self._type_reference(body)
@@ -121,12 +122,14 @@ class Output:
         head = (self._sequence, offset, size, body.length, sent_ns, reference, len(encoded), len(inline), flags, 0)
         self._publish(RECORD.pack(*head), offset, size, flags)
 
-    def _send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
+    def _send_chunk(self, chunk: Chunk, size: int, described: tuple[bytes, int]) -> None:
         if self._default:
             self._burst.enter()
-        encoded, flags = _encode(metadata)
+        encoded, flags = described
+        offset = chunk.offset
         tail = (size + 7) & ~7
         if not self._before(size, flags):
+            chunk.is_sent = True
             self._arena.drop(offset)
             return
         body = arrow.bytes_body(0, size, None)
@@ -135,8 +138,10 @@ class Output:
         if tail + len(extra) > 1 << Arena.class_of(tail + _TYPE_PAGE):
             moved = self._allocate(tail + len(extra))
             libc.copy(self._arena.address + moved, self._arena.address + offset, size)
+            chunk.is_sent = True
             self._arena.drop(offset)
             offset = moved
+        chunk.is_sent = True
         self._append(offset + tail, extra)
         flags |= arrow.FLAT
         sent_ns = self._link.clock.now_ns()
@@ -218,8 +223,8 @@ class Output:
 
     # -- chunks filled in place ------------------------------------------------------------------------------
 
-    def take_chunk(self, size: int) -> tuple[int, int]:
-        """A chunk for `size` bytes and what travels with them; returns (offset, address)."""
+    def take_chunk(self, size: int) -> Chunk:
+        """A chunk for `size` bytes and what travels with them."""
         with self.lock:
             if self._box:
                 self.read_box()
@@ -229,7 +234,7 @@ class Output:
             offset = self._arena.take_free(whole)
             if offset < 0:
                 offset = self._allocate(whole)
-            return offset, self._arena.address + offset
+            return Chunk(self.give_back, offset, self._arena.address + offset)
 
     def give_back(self, offset: int) -> None:
         """That chunk will not be sent.  Any thread, also a finalizer."""
@@ -396,7 +401,8 @@ class Output:
             edge.close_fds()
 
 
-def _encode(metadata: dict[str, Any] | None) -> tuple[bytes, int]:
+def encode_metadata(metadata: dict[str, Any] | None) -> tuple[bytes, int]:
+    """The bytes, and the flags of the record."""
     if metadata is None:
         return b"", 0
     encoded, is_correlated, is_flush = metadata_codec.encode(metadata)

@@ -32,6 +32,10 @@ if sys.version_info >= (3, 12):
                 raise BufferError(GONE)
             return memoryview(self._exporter)
 
+        # Without it numpy would keep an address into the memory, but no view that counts.  It need do nothing, and must
+        # not be Python code: what a signal handler raises in there (Ctrl-C) would be printed and forgotten.
+        __release_buffer__ = staticmethod(id)
+
         def __array__(self, *args: object, **kwargs: object) -> Any:
             if self._is_gone:
                 refuse_array(self)
@@ -42,6 +46,10 @@ if sys.version_info >= (3, 12):
         def invalidate(self) -> None:
             """No new views from now on."""
             self._is_gone = True
+
+        def revalidate(self) -> None:
+            """The send failed: views may be taken again."""
+            self._is_gone = False
 
 else:
     from dora.node.sample_buffer_abi import SampleBuffer as SampleBuffer

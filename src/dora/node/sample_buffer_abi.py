@@ -1,10 +1,11 @@
 """`SampleBuffer` for Python 3.10 and 3.11, where only C types can export a buffer.  Goes when 3.11 goes.
 
-Strategy: `PyType_FromSpecWithBases` makes a type whose getbuffer slot is that of `pickle.PickleBuffer`; its instances
-have the same layout (object head, Py_buffer, weak reference list), which is checked at import.  The type of a buffer
-that was sent has a slot that always fails with BufferError: `PyByteArray_Resize`, which takes the readonly and ndim
-words of our Py_buffer for a count of exports.  ctypes callbacks are no alternative: an exception inside
-one is a SystemError, and a signal there is a crash.
+Strategy: `PyType_FromSpecWithBases` makes a type whose buffer slots are those of `pickle.PickleBuffer`; its instances
+have the same layout (object head, Py_buffer, weak reference list), which is checked at import.  The slot for
+releasing does nothing, but without it numpy would keep no view that counts.  The type of a buffer that was sent has
+`PyObject_IsTrue` for a getbuffer slot: it takes the object, leaves the other arguments alone, and fails with what the
+type's `__bool__` raises.  ctypes callbacks are no alternative: an exception inside one is a SystemError, and a
+signal there is a crash.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pickle
 from ctypes import POINTER, c_char_p, c_int, c_uint, c_void_p, py_object
 from typing import Any, Final
 
-from dora.node.sample_memory import memory_view, refuse_array
+from dora.node.sample_memory import memory_view, refuse, refuse_array
 
 _HEAD_BYTES: Final = 16
 _VIEW_BYTES: Final = 80
@@ -22,6 +23,7 @@ _LAYOUT_BYTES: Final = _HEAD_BYTES + _VIEW_BYTES + 8
 _OBJ_AT: Final = _HEAD_BYTES + 8
 _FULL_RW: Final = 0x11D
 _GETBUFFER: Final = 1
+_RELEASEBUFFER: Final = 2
 _BASETYPE: Final = (1 << 18) | (1 << 10)
 
 if pickle.PickleBuffer.__basicsize__ != _LAYOUT_BYTES or object.__basicsize__ != _HEAD_BYTES:
@@ -58,7 +60,8 @@ _specs: list[object] = []
 
 
 def _make_type(name: bytes, size: int, getbuffer: int, base: type) -> Any:
-    slots = (_Slot * 2)(_Slot(_GETBUFFER, getbuffer), _Slot(0, None))
+    releasebuffer = _get_slot(pickle.PickleBuffer, _RELEASEBUFFER)
+    slots = (_Slot * 3)(_Slot(_GETBUFFER, getbuffer), _Slot(_RELEASEBUFFER, releasebuffer), _Slot(0, None))
     spec = _Spec(name, size, 0, _BASETYPE, slots)
     _specs.append((slots, spec))  # the type keeps pointers into them
     return _type_from_spec(ctypes.byref(spec), (base,))
@@ -80,12 +83,17 @@ class SampleBuffer(_Exporter):  # type: ignore[misc]  # made at run time
         """No new views from now on."""
         self.__class__ = _Dead
 
+    def revalidate(self) -> None:
+        """The send failed: views may be taken again."""
+
     def __del__(self, release: Any = _release_buffer, word: Any = c_void_p) -> None:
         if word.from_address(id(self) + _OBJ_AT).value:
             release(id(self) + _HEAD_BYTES)
 
 
-_refusing: Final = ctypes.cast(ctypes.pythonapi.PyByteArray_Resize, c_void_p).value or 0
+_refusing: Final = ctypes.cast(ctypes.pythonapi.PyObject_IsTrue, c_void_p).value or 0
 _Dead: Any = _make_type(b"dora.SampleBufferInvalid", SampleBuffer.__basicsize__, _refusing, SampleBuffer)
 _Dead.__array__ = refuse_array
+_Dead.__bool__ = refuse
 _Dead.invalidate = lambda self: None
+_Dead.revalidate = lambda self: setattr(self, "__class__", SampleBuffer)

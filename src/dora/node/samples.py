@@ -6,25 +6,10 @@ from types import TracebackType
 from typing import Any
 
 from dora.errors import NodeError
-from dora.node.outputs import Output
+from dora.node.outputs import Output, encode_metadata
 from dora.node.sample_buffer import SampleBuffer, view_count
 
 _SENT = "Sample has already been sent"
-
-
-class _Lease:
-    """Owns a chunk until it is sent; every view keeps the lease, so the memory stays valid for it."""
-
-    __slots__ = ("_output", "is_sent", "offset")
-
-    def __init__(self, output: Output, offset: int) -> None:
-        self._output = output
-        self.offset = offset
-        self.is_sent = False
-
-    def __del__(self) -> None:
-        if not self.is_sent:
-            self._output.give_back(self.offset)
 
 
 class SampleHandler:
@@ -37,10 +22,10 @@ class SampleHandler:
     def __init__(self, output: Output, size: int, metadata: dict[str, Any] | None) -> None:
         self._output = output
         self._size = size
-        self._metadata = metadata
-        offset, address = output.take_chunk(size)
-        self._lease = _Lease(output, offset)
-        self._buffer = SampleBuffer(address, size, self._lease)
+        self._encoded = encode_metadata(metadata)
+        self._is_sent = False
+        self._chunk = output.take_chunk(size)
+        self._buffer = SampleBuffer(self._chunk.address, size, self._chunk)
 
     def __del__(self) -> None:
         buffer = getattr(self, "_buffer", None)
@@ -54,7 +39,7 @@ class SampleHandler:
     @property
     def view_count(self) -> int:
         """How many views (memoryviews, numpy arrays, ...) of the memory are alive."""
-        return 0 if self._lease.is_sent else view_count(self._buffer)
+        return 0 if self._is_sent else view_count(self._buffer)
 
     def as_buffer(self) -> SampleBuffer:
         """The buffer exporter, the same object each time: for `np.asarray`, `memoryview`, `struct.pack_into`.
@@ -62,7 +47,7 @@ class SampleHandler:
         Raises:
             RuntimeError: the sample has been sent.
         """
-        if self._lease.is_sent:
+        if self._is_sent:
             raise NodeError("Cannot access buffer: the sample has already been sent")
         return self._buffer
 
@@ -79,8 +64,9 @@ class SampleHandler:
 
         Raises:
             RuntimeError: it was sent before, or views are still open (release them and call again).
+            BaseException: whatever interrupted the wait for room; the message can be sent again.
         """
-        if self._lease.is_sent:
+        if self._is_sent:
             raise NodeError(_SENT)
         views = view_count(self._buffer)
         if views:
@@ -88,9 +74,15 @@ class SampleHandler:
                 f"Cannot send: {views} buffer view(s) are still open. "
                 "Release all memoryview / numpy references before calling send()."
             )
-        self._lease.is_sent = True
+        self._is_sent = True
         self._buffer.invalidate()
-        self._output.send_chunk(self._lease.offset, self._size, self._metadata)
+        try:
+            self._output.send_chunk(self._chunk, self._size, self._encoded)
+        except BaseException:
+            if not self._chunk.is_sent:
+                self._is_sent = False
+                self._buffer.revalidate()
+            raise
 
     def __enter__(self) -> SampleBuffer:
         return self.as_buffer()

@@ -20,6 +20,7 @@ from dora.ids import data_id_fault
 from dora.messages import metadata as metadata_codec
 from dora.node import events
 from dora.node.receiver import Taken
+from dora.node.sample_memory import Chunk
 from dora.transport import libc
 
 
@@ -155,22 +156,23 @@ class StandaloneOutput:
         received = received_metadata(metadata)
         self._sink.take(self.name, delivered(data), received)
 
-    def take_chunk(self, size: int) -> tuple[int, int]:
-        """Memory for a sample; returns (its number, its address)."""
+    def take_chunk(self, size: int) -> Chunk:
+        """Memory for a sample."""
         memory = (ctypes.c_char * (size + 64))()
         with self._lock:
             self._next_chunk += 1
             self._chunks[self._next_chunk] = memory
-            return self._next_chunk, ctypes.addressof(memory)
+            return Chunk(self.give_back, self._next_chunk, ctypes.addressof(memory))
 
     def give_back(self, offset: int) -> None:
         """That sample will not be sent."""
         self._chunks.pop(offset, None)
 
-    def send_chunk(self, offset: int, size: int, metadata: dict[str, Any] | None) -> None:
+    def send_chunk(self, chunk: Chunk, size: int, encoded: tuple[bytes, int]) -> None:
         """A sample was filled."""
-        received = received_metadata(metadata)
-        self._sink.take(self.name, delivered(self._chunks.pop(offset).raw[:size]), received)
+        chunk.is_sent = True
+        received = metadata_codec.decode(encoded[0]) if encoded[0] else {}
+        self._sink.take(self.name, delivered(self._chunks.pop(chunk.offset).raw[:size]), received)
 
 
 class StandaloneOutputs(dict[str, StandaloneOutput]):
