@@ -297,9 +297,9 @@ class Link:
 
     def _close_fds(self) -> None:
         self.socket.close()
-        if self.wake_fd >= 0:
-            os.close(self.wake_fd)
-            self.wake_fd = -1
+        wake_fd, self.wake_fd = self.wake_fd, -1
+        if wake_fd >= 0:
+            os.close(wake_fd)
         for box in (self.inbox, *self.outboxes.values()):
             for _, fds in box:
                 for fd in fds:

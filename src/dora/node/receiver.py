@@ -11,6 +11,7 @@ STOP/ALL_INPUTS_CLOSED come after the last message of the edge they speak of, in
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -210,10 +211,8 @@ class Receiver:
                 waiting.append(source)
 
     def _drain_wake(self) -> None:
-        try:
+        with contextlib.suppress(OSError, ValueError):  # another thread was quicker, or closes the node
             os.eventfd_read(self._link.wake_fd)
-        except BlockingIOError:
-            return
 
     def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait until something is there.  Does not hold the lock; signal handlers run and may raise."""
