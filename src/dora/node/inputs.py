@@ -115,9 +115,7 @@ class Input:
         link = edge.link
         view = link.mapping.view
         tail = offset + ((size + 7) & ~7)
-        metadata = {}
-        if metadata_bytes:
-            metadata = metadata_codec.decode(view[tail : tail + metadata_bytes].tobytes())
+        encoded = view[tail : tail + metadata_bytes].tobytes() if metadata_bytes else b""
         tail += metadata_bytes
         encoded_type = view[tail : tail + type_bytes].tobytes() if type_bytes else b""
         if size <= _COPY_UP_TO:
@@ -127,6 +125,8 @@ class Input:
             body = arrow.foreign_buffer(link.mapping.address + offset, size, Hold(link, offset, size))
             if link.held_bytes > _WARN_HELD_BYTES and not edge.has_warned:
                 self._warn_held(edge)
+        # from here on the chunk goes back, whatever is wrong with what it holds
+        metadata = metadata_codec.decode(encoded) if encoded else {}
         encoding = flags & ENCODING_MASK
         if encoding == arrow.STREAM:
             value = arrow.decode_stream(body)

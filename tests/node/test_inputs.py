@@ -1,0 +1,213 @@
+"""A record in a queue as an event, and whose memory it is (design.md 11.9; failures 42)."""
+
+from __future__ import annotations
+
+import datetime
+import gc
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dora import arrow
+from dora.node import inputs as inputs_module
+from dora.node.node import Node
+from node.fake_runner import FakeRunner, Feed
+
+SMALL = pa.array(np.arange(512))
+LARGE = pa.array(np.arange(513))
+"""more than 4 KiB"""
+
+
+@pytest.fixture
+def feed(runner: FakeRunner) -> Feed:
+    """The sender of the input."""
+    return runner.feed("in")
+
+
+@pytest.fixture
+def node(runner: FakeRunner, feed: Feed) -> Node:
+    """A node with one input."""
+    return runner.node()
+
+
+def held_after_waiting(node: Node, feed: Feed) -> int:
+    """Chunks that the sender cannot use, once the node has said what it is done with."""
+    node.next(0)
+    return feed.held
+
+
+# -- memory --------------------------------------------------------------------------------------------------
+
+
+def test_small_payload_is_copied_out_and_its_chunk_free_at_the_next_wait(node: Node, feed: Feed) -> None:
+    feed.send(array=SMALL)
+    event = node.next()
+    assert held_after_waiting(node, feed) == 0
+    feed.send(array=pa.array(np.zeros(512, np.int64)))
+    assert event["value"].equals(SMALL)
+
+
+def test_copied_chunks_go_back_even_to_a_node_that_never_waits(node: Node, feed: Feed) -> None:
+    for _ in range(100):
+        feed.send(1)
+        node.try_recv()
+    assert feed.held < 40
+
+
+def test_large_payload_stays_mapped_as_long_as_it_is_held(node: Node, feed: Feed) -> None:
+    feed.send(array=LARGE)
+    event = node.next()
+    assert held_after_waiting(node, feed) == 1
+    del event
+    assert feed.held == 0
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda value: value.slice(100, 5),
+        lambda value: value.to_numpy(),
+        lambda value: value.to_numpy()[3:4],
+        lambda value: value.buffers()[1],
+        lambda value: memoryview(value.buffers()[1]),
+    ],
+    ids=["slice", "numpy view", "part of a numpy view", "buffer", "memoryview"],
+)
+def test_any_part_of_a_large_payload_holds_it(node: Node, feed: Feed, part: Any) -> None:
+    feed.send(array=LARGE)
+    kept = part(node.next()["value"])
+    gc.collect()
+    assert held_after_waiting(node, feed) == 1
+    del kept
+    gc.collect()
+    assert feed.held == 0
+
+
+def test_held_arrays_stay_as_they_were_while_many_messages_pass(node: Node, feed: Feed) -> None:
+    kept = []
+    for number in range(40):
+        feed.send(array=pa.array(np.full(1_000, number)))
+        event = node.next()
+        if number % 4 == 0:
+            kept.append((number, event["value"]))
+    assert all(value.to_numpy().tolist() == [number] * 1_000 for number, value in kept)
+
+
+def test_nested_array_holds_its_chunk(node: Node, feed: Feed) -> None:
+    nested = pa.array([{"a": [1, 2, 3], "b": "text"}] * 1_000)
+    feed.send(array=nested)
+    child = node.next()["value"].field("a").values
+    gc.collect()
+    assert held_after_waiting(node, feed) == 1
+    assert child.to_pylist() == [1, 2, 3] * 1_000
+
+
+@pytest.mark.parametrize("array", [SMALL, LARGE], ids=["copied", "mapped"])
+def test_view_of_a_received_array_refuses_writing(node: Node, feed: Feed, array: Any) -> None:
+    feed.send(array=array)
+    value = node.next()["value"]
+    with pytest.raises(ValueError, match="read-only"):
+        value.to_numpy()[0] = 1
+    with pytest.raises(TypeError, match="read-only"):
+        memoryview(value.buffers()[1])[0] = 1
+    assert not value.buffers()[1].is_mutable
+
+
+@pytest.mark.parametrize("array", [SMALL, LARGE], ids=["copied", "mapped"])
+def test_view_that_is_made_writable_by_force_is_refused(node: Node, feed: Feed, array: Any) -> None:
+    feed.send(array=array)
+    view = node.next()["value"].to_numpy()
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        view.flags.writeable = True
+
+
+def test_large_flat_payload_begins_at_a_multiple_of_64(node: Node, feed: Feed) -> None:
+    feed.send(array=LARGE)
+    assert node.next()["value"].buffers()[1].address % 64 == 0
+
+
+def test_reader_that_holds_much_is_warned_of_once(
+    node: Node, feed: Feed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(inputs_module, "_WARN_HELD_BYTES", 10_000)
+    kept = []
+    for _ in range(5):
+        feed.send(array=LARGE)
+        kept.append(node.next())
+    printed = capsys.readouterr().err
+    assert printed.count("dora: node 'node' keeps more than 1 GiB of arrays from input 'in' (camera/out)") == 1
+
+
+# -- metadata ------------------------------------------------------------------------------------------------
+
+
+def test_metadata_of_the_sender_arrive_beside_the_time(node: Node, feed: Feed) -> None:
+    feed.send(1, metadata={"a": {"b": None}})
+    before = datetime.datetime.now(datetime.timezone.utc)
+    metadata = node.next()["metadata"]
+    assert metadata.pop("timestamp") <= before
+    assert metadata == {"a": {"b": None}}
+
+
+def test_time_that_the_sender_states_is_kept(node: Node, feed: Feed) -> None:
+    stated = datetime.datetime(2020, 1, 2, 3, 4, 5, 678, datetime.timezone.utc)
+    feed.send(1, metadata={"timestamp": stated})
+    assert node.next()["metadata"] == {"timestamp": stated}
+
+
+def test_time_can_be_left_out(runner: FakeRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DORA_NO_TIMESTAMP", "1")
+    feed = runner.feed("in")
+    node = runner.node()
+    feed.send(1)
+    assert node.next()["metadata"] == {}
+
+
+def test_each_event_has_metadata_of_its_own(node: Node, feed: Feed) -> None:
+    feed.send(1, 2)
+    node.next()["metadata"]["mine"] = 1
+    assert "mine" not in node.next()["metadata"]
+
+
+# -- damage --------------------------------------------------------------------------------------------------
+
+LENGTH, NOW, TYPE_AT, METADATA_BYTES, TYPE_BYTES = 1, 10**18, 0, 0, 0
+DAMAGED: dict[str, tuple[int, ...]] = {
+    "type that is none": (8, 1, NOW, 64, 0, 0, arrow.FLAT, 0),
+    "no type at all": (8, 1, NOW, 0, 0, 0, arrow.FLAT, 0),
+    "stream that is none": (64, 1, NOW, 0, 0, 0, arrow.STREAM, 0),
+    "metadata that are none": (8, 1, NOW, 0, 20, 0, arrow.FLAT, 0),
+    "unknown encoding": (8, 1, NOW, 0, 0, 0, 15, 0),
+    "time beyond the calendar": (0, 0, 2**62, 1, 0, 0, arrow.TEXT, 0),
+}
+
+
+@pytest.mark.parametrize("fields", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_message_is_an_error_event_that_names_its_sender(
+    node: Node, feed: Feed, fields: tuple[int, ...]
+) -> None:
+    feed.send_record(*fields)
+    event = node.next()
+    assert event["type"] == "ERROR"
+    assert event["error"].startswith("fatal event stream error: undecodable message on input 'in' from camera/out: ")
+
+
+@pytest.mark.parametrize("fields", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_message_does_not_end_the_stream_or_hold_memory(
+    node: Node, feed: Feed, fields: tuple[int, ...]
+) -> None:
+    feed.send_record(*fields)
+    feed.send(7)
+    node.next()
+    assert node.next()["value"].to_pylist() == [7]
+    gc.collect()
+    assert held_after_waiting(node, feed) == 0
+
+
+def test_damaged_large_message_does_not_hold_memory(node: Node, feed: Feed) -> None:
+    feed.send_record(4096 + 8, 1, NOW, 64, 0, 0, arrow.FLAT, 0)
+    assert node.next()["type"] == "ERROR"
+    gc.collect()
+    assert held_after_waiting(node, feed) == 0
