@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from typing import Any
 
 import pytest
@@ -506,3 +507,48 @@ def test_closed_edge_is_not_waited_for_any_more(runner: FakeRunner) -> None:
     feeds[0].finish()
     told_until_quiet(node)
     assert len(os.listdir("/proc/self/fd")) == before - 5  # three of the sender, two of the reader
+
+
+# -- the descriptor ------------------------------------------------------------------------------------------
+
+
+def is_readable(node: Node) -> bool:
+    """What select says of the node."""
+    return bool(select.select([node], [], [], 0)[0])
+
+
+def test_descriptor_is_readable_when_something_can_be_taken(runner: FakeRunner) -> None:
+    feed = runner.feed("a")
+    node = runner.node()
+    told_until_quiet(node)
+    seen = [is_readable(node)]
+    feed.send(1)
+    seen.append(is_readable(node))
+    told_until_quiet(node)
+    seen.append(is_readable(node))
+    assert seen == [False, True, False]
+
+
+def test_one_event_per_look_at_the_descriptor_misses_none(runner: FakeRunner) -> None:
+    feeds = [runner.feed("a"), runner.feed("b")]
+    node = runner.node()
+    for feed in feeds:
+        feed.send(1, 2)
+        feed.finish(m.FAILED, "gone")
+    found = []
+    while is_readable(node) and len(found) < 20:
+        event = node.try_recv()
+        if event is not None:
+            found.append(told(event))
+        elif "STOP ALL_INPUTS_CLOSED" in found:
+            break
+    assert sorted(found) == sorted(
+        ["a=1", "a=2", "b=1", "b=2", "NODE_FAILED camera", "INPUT_CLOSED a", "INPUT_CLOSED b", "STOP ALL_INPUTS_CLOSED"]
+    )
+
+
+def test_start_that_comes_after_a_stop_is_no_event(runner: FakeRunner) -> None:
+    runner.start_message = m.Stop()
+    node = runner.node()
+    runner.say(m.Start(1))
+    assert read_to_end(node) == ["STOP MANUAL"]

@@ -59,6 +59,7 @@ class Receiver:
         self._drains_timers = config.drains_timers
         self._round: deque[Input | Timer | External] = deque()
         self._ending: list[Input] = []
+        self._has_externals = False
         self._waiting = 0
         self._end_fd = -1
         self._pending: deque[events.Event] = deque()
@@ -102,9 +103,12 @@ class Receiver:
         if link.inbox:
             self._read_inbox()
         event = self._next_event()
-        if (self._pending or self._is_ended) and words[link.at + NODE_RECEIVING]:
-            link.wake_receiver()  # another thread waits, and there is more
+        if self._pending or self._is_ended or self._ending or (self._has_externals and self._external_waits()):
+            link.wake_receiver()  # there is more that no other descriptor shows, for a thread or loop that waits
         return event
+
+    def _external_waits(self) -> bool:
+        return any(isinstance(source, External) for source in self._round)
 
     def _next_event(self) -> Taken:
         while True:
@@ -167,6 +171,7 @@ class Receiver:
             self._link.wake_receiver()
 
     def _on_arrival(self, message: Arrival, fds: list[int]) -> None:
+        self._has_externals = True
         self._round.append(message.external)
 
     def _take_tick(self, timer: Timer | External) -> events.Event | None:
@@ -253,7 +258,7 @@ class Receiver:
             link.pump()
         if link.inbox:
             self._read_inbox()
-        if self._pending or any(isinstance(source, External) for source in self._round):
+        if self._pending or self._external_waits():
             return False
         if self._is_ended:
             return True
@@ -320,6 +325,9 @@ class Receiver:
         self._pending.clear()
         self._pending.append(events.stop("MANUAL"))
         self._round.clear()
+
+    def _on_late_start(self, message: messages.Start, fds: list[int]) -> None:
+        """The node was stopped while it started, so it did not wait for this."""
 
     def _on_drained(self, message: messages.Drained, fds: list[int]) -> None:
         self._drains_timers = True
@@ -479,6 +487,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     messages.EdgeVerdict: Receiver._on_verdict,
     messages.Stop: Receiver._on_stop,
     messages.Drained: Receiver._on_drained,
+    messages.Start: Receiver._on_late_start,
     RunnerGone: Receiver._on_runner_gone,
     Arrival: Receiver._on_arrival,
 }
