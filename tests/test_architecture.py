@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "dora"
 
 BASE = {"errors", "ids", "clock", "env"}
-LOW = BASE | {"dataflow", "messages", "transport"}
+LOW = BASE | {"dataflow", "messages", "transport", "logs"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
 EVERYTHING |= {"arrow_json", "builder", "commands", "testing", "cuda", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dataflow": BASE,
     "messages": BASE | {"dataflow"},  # descriptor types only
     "transport": BASE,
+    "logs": BASE,
     "node": BASE | {"messages", "transport", "arrow", "arrow_json"},
     "runner": LOW,
     "daemon": LOW | {"coordinator"},
@@ -51,7 +52,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "numpy": {"arrow", "arrow_json", "node"},
     "yaml": {"dataflow", "cli", "builder"},
     "pytest": {"testing"},
-    "msgspec": {"messages", "node", "runner"},
+    "msgspec": {"messages", "node", "runner", "logs"},
     "click": {"cli"},
     "rich": {"cli", "runner"},
     "uv": {"runner", "cli"},

@@ -15,8 +15,8 @@ from types import FrameType
 
 import pytest
 
+from dora.logs.entry import LogEntry, plain_entries
 from dora.runner.console import LIMIT_BYTES, Console, ConsoleOptions
-from dora.runner.log_entry import LogEntry, plain_entries
 
 
 class Reader:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dora.runner.log_entry import plain_entries
+from dora.logs.entry import plain_entries
 from dora.runner.log_files import LogFile, first_only
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dora.dataflow.descriptor import Dataflow, Input, LogSettings, LogsSource, Node, OutputSource
+from dora.logs.entry import LogEntry
 from dora.runner.effects import Edge, Route
-from dora.runner.log_entry import LogEntry
 from dora.runner.log_outputs import LogOutputs
 from dora.runner.state.routes import routes_of
 from dora.runner.wiring import Wiring

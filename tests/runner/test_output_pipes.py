@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dora.dataflow.descriptor import LogSettings
+from dora.logs.entry import LogEntry
 from dora.runner.console import Console, ConsoleOptions
 from dora.runner.launch import OutputFds
-from dora.runner.log_entry import LogEntry
 from dora.runner.log_files import LogFile
 from dora.runner.logs import NodeLog
 from dora.runner.output_pipes import OutputPipes

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, Union
 
-from dora.runner.log_entry import LogEntry
-from dora.runner.log_formats import make_format
-from dora.runner.log_levels import STDOUT, passes
+from dora.logs.entry import LogEntry
+from dora.logs.formats import make_format
+from dora.logs.levels import STDOUT, passes
 from dora.runner.status_line import ERASE, StatusLine
 
 LIMIT_BYTES: Final = 8 << 20

@@ -18,10 +18,10 @@ from dora.dataflow.load import load_dataflow
 from dora.dataflow.programs import check_local
 from dora.errors import DescriptorError
 from dora.ids import new_dataflow_id
+from dora.logs.levels import parse_filter
 from dora.runner.builds import needs_build
 from dora.runner.console import Console, ConsoleOptions
 from dora.runner.launch import Launcher
-from dora.runner.log_levels import parse_filter
 from dora.runner.options import RunOptions
 from dora.runner.processes import Processes
 from dora.runner.progress import Progress

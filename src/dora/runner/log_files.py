@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from dora.runner.log_entry import LogEntry
-from dora.runner.log_json import encode_file_lines, encode_plain_file_lines
+from dora.logs.encoding import encode_file_lines, encode_plain_file_lines
+from dora.logs.entry import LogEntry
 
 RETRY_S: Final = 1.0
 

@@ -14,10 +14,10 @@ from typing import Final
 
 from dora.clock import HybridClock
 from dora.dataflow.descriptor import Dataflow
+from dora.logs.encoding import encode_log_message
+from dora.logs.entry import LogEntry
+from dora.logs.levels import STDOUT, passes
 from dora.messages import node_runner as messages
-from dora.runner.log_entry import LogEntry
-from dora.runner.log_json import encode_log_message
-from dora.runner.log_levels import STDOUT, passes
 from dora.runner.state.routes import ALL_LOGS, logs_sender
 from dora.runner.wiring import Parcel
 from dora.transport import libc

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Final
 
 from dora.dataflow.descriptor import LogSettings
-from dora.runner.log_entry import LogEntry as LogEntry
-from dora.runner.log_entry import plain_entries
+from dora.logs.encoding import parse_structured
+from dora.logs.entry import LogEntry as LogEntry
+from dora.logs.entry import plain_entries
+from dora.logs.levels import STDOUT, passes
 from dora.runner.log_files import LogFile
-from dora.runner.log_json import parse_structured
-from dora.runner.log_levels import STDOUT, passes
 from dora.runner.log_lines import TRUNCATED, LineSplitter
 
 STDERR: Final = "stderr"

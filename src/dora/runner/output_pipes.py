@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from dora.logs.entry import LogEntry
 from dora.runner.console import Console
 from dora.runner.launch import OutputFds
-from dora.runner.log_entry import LogEntry
 from dora.runner.logs import NodeLog
 from dora.runner.reactor import Reactor
 

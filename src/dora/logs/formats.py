@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from dora.runner.log_entry import LogEntry
-from dora.runner.log_levels import STDOUT
+from dora.logs.entry import LogEntry
+from dora.logs.levels import STDOUT
 
 FORMATS: Final = ("pretty", "compact", "json")
 
@@ -42,7 +42,7 @@ def is_coloured(environ: Mapping[str, str], *, is_terminal: bool) -> bool:
 
 def json_lines(entries: Sequence[LogEntry], is_system: bool, dataflow_id: str | None) -> bytes:
     """One object per line with the keys of dora dataflow-yaml, section 15.3."""
-    from dora.runner.log_json import encode_log_message  # msgspec takes 15 ms, and only this format needs it
+    from dora.logs.encoding import encode_log_message  # msgspec takes 15 ms, and only this format needs it
 
     return b"".join(encode_log_message(entry, dataflow_id, is_system=is_system) + b"\n" for entry in entries)
 

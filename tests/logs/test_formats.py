@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dora.runner.log_entry import LogEntry
-from dora.runner.log_formats import is_coloured, make_format, node_colour
+from dora.logs.entry import LogEntry
+from dora.logs.formats import is_coloured, make_format, node_colour
 
 RAW = LogEntry(1_000_000_000, "stdout", "camera", "stdout", "hello", None, None, "hello")
 WARN = LogEntry(1_000_000_000, "warn", "camera", "stdout", "hot", "root", {"a": 1}, "{}")

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from dora.runner.log_entry import LogEntry, plain_entries, rfc3339
-from dora.runner.log_formats import FORMATS, make_format
-from dora.runner.log_json import encode_file_lines, encode_log_message, encode_plain_file_lines, parse_structured
+from dora.logs.encoding import encode_file_lines, encode_log_message, encode_plain_file_lines, parse_structured
+from dora.logs.entry import LogEntry, plain_entries, rfc3339
+from dora.logs.formats import FORMATS, make_format
 
 NOON = "2026-01-31T12:00:00.123456Z"
 NOON_NS = 1_769_860_800_123_456_000

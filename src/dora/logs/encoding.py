@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from dora.runner.log_entry import LogEntry, rfc3339
-from dora.runner.log_levels import LEVELS, STDOUT
+from dora.logs.entry import LogEntry, rfc3339
+from dora.logs.levels import LEVELS, STDOUT
 
 MOST_LEVELS: Final = 32
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from dora.runner.log_levels import STDOUT
+from dora.logs.levels import STDOUT
 
 
 class LogEntry(NamedTuple):

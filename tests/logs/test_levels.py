@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dora.runner.log_levels import LEVELS, parse_filter, parse_level, passes
+from dora.logs.levels import LEVELS, parse_filter, parse_level, passes
 
 
 @pytest.mark.parametrize(
