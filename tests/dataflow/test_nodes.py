@@ -200,11 +200,9 @@ WRONG = [
         "'queue_policy': expected one of drop_oldest, backpressure, found the text 'block'",
     ),
     ("inputs: {i: {source: a/o, input_timeout: .nan}}", f"input 'i': 'input_timeout': {SECONDS} .nan"),
-    ("branch: main", "'branch' needs 'git'"),
     ("params: {x: 1}", "'params' needs 'module'"),
     ("path_sha256: abc", "'path_sha256': expected 64 hex digits"),
     ("path_sha256: " + "a" * 64, "'path_sha256' needs a URL as 'path'"),
-    ("git: https://x/y", "'git' is not supported yet"),
 ]
 
 

@@ -17,7 +17,8 @@ from dora.dataflow.operators import OperatorDraft, log_fields
 from dora.dataflow.ports import InputDraft
 from dora.dataflow.programs import DYNAMIC, SHELL, is_url, split_args
 from dora.dataflow.report import Report, shown
-from dora.dataflow.schema import PATTERNS, SOURCE_REVISION_KEYS
+from dora.dataflow.schema import PATTERNS
+from dora.dataflow.source_checks import check_git, check_interpreter
 
 ById = Mapping[str, Sequence[NodeDraft]]
 """Drafts by node id; more than one where an id is used twice."""
@@ -25,13 +26,13 @@ ById = Mapping[str, Sequence[NodeDraft]]
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 _NOT_ON_TIMER: Final = (
-    "inputs", "args", "build", "path_sha256", "restart_policy", "max_restarts", "restart_delay", "max_restart_delay",
-    "restart_window", "health_check_timeout", "startup_timeout", "finish_grace_secs", "cpu_affinity",
-    "send_stdout_as", "send_logs_as",
+    "inputs", "args", "build", "git", "path_sha256", "python", "venv", "conda", "restart_policy", "max_restarts",
+    "restart_delay", "max_restart_delay", "restart_window", "health_check_timeout", "startup_timeout",
+    "finish_grace_secs", "cpu_affinity", "send_stdout_as", "send_logs_as",
 )  # fmt: skip
 _NOT_ON_DYNAMIC: Final = (
     "args", "build", "env", "deploy", "restart_policy", "max_restarts", "restart_delay", "max_restart_delay",
-    "restart_window", "cpu_affinity",
+    "restart_window", "cpu_affinity", "python", "venv", "conda",
 )  # fmt: skip
 _RESTART_DETAILS: Final = ("max_restarts", "restart_delay", "max_restart_delay", "restart_window")
 
@@ -159,10 +160,7 @@ def _check_path(draft: NodeDraft, report: Report) -> None:
         report.error(draft.fields.key_at("path_sha256"), f"{draft.subject}: 'path_sha256' needs a URL as 'path'")
 
 
-def _check_revision(draft: NodeDraft, report: Report) -> None:
-    for key in SOURCE_REVISION_KEYS:
-        if key in draft.fields.stated:
-            report.error(draft.fields.key_at(key), f"{draft.subject}: '{key}' needs 'git'")
+def _check_params(draft: NodeDraft, report: Report) -> None:
     if "params" in draft.fields.stated:
         report.error(draft.fields.key_at("params"), f"{draft.subject}: 'params' needs 'module'")
 
@@ -230,13 +228,23 @@ _RULES: Final[dict[str, tuple[Callable[[NodeDraft, Report], None], ...]]] = {
     STANDARD: (
         _check_path,
         _check_args,
-        _check_revision,
+        _check_params,
+        check_git,
+        check_interpreter,
         _check_dynamic,
         _check_restart,
         _check_inputs,
         _check_ports,
         _check_pattern,
     ),
-    RUNTIME: (check_operators, _check_each_operator, _check_revision, _check_restart, _check_inputs),
-    TIMER: (_check_timer, _check_revision),
+    RUNTIME: (
+        check_operators,
+        _check_each_operator,
+        check_git,
+        check_interpreter,
+        _check_params,
+        _check_restart,
+        _check_inputs,
+    ),
+    TIMER: (_check_timer, check_git, _check_params),
 }

@@ -94,6 +94,37 @@ class Deploy:
 
 
 @dataclass(frozen=True)
+class GitSource:
+    """The repository that holds a node (dora dataflow-yaml, section 12.3); at most one of the last three is stated.
+
+    Attributes:
+        url: with a scheme: `https://`, `ssh://`, `git://`, `file://`.
+        rev: a commit, or the name of a ref.
+    """
+
+    url: str
+    branch: str | None = None
+    tag: str | None = None
+    rev: str | None = None
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """Which Python a node is started with, where the file says so.
+
+    Attributes:
+        kind: the key that states it: `python` (an interpreter: a file, or a program on PATH), `venv` (the folder of a
+            virtual environment) or `conda` (the name, or the folder, of a conda environment).
+        value: as in the file, `$HOME` and the like replaced; relative paths start in the dataflow's folder.
+    """
+
+    kind: str
+    value: str
+    line: int = 0
+    column: int = 1
+
+
+@dataclass(frozen=True)
 class Operator:
     """One Python class in the process of a runtime node (dora dataflow-yaml, section 9).
 
@@ -134,6 +165,8 @@ class Node:
             that lead out of the process, as `<operator>/<input>` and `<operator>/<output>`.
         is_single_operator: written as `operator:`, so people leave the operator out of the names of its outputs.
         conda_env: the conda environment that a runtime node is started in.
+        git: the repository whose clone `path` starts in.
+        file: the module file that states the node, as messages name it; empty for the dataflow's own file.
     """
 
     id: str
@@ -165,6 +198,9 @@ class Node:
     operators: tuple[Operator, ...] = ()
     is_single_operator: bool = False
     conda_env: str | None = None
+    git: GitSource | None = None
+    interpreter: Interpreter | None = None
+    file: str = ""
 
     @property
     def is_dynamic(self) -> bool:

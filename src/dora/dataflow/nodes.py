@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dora.dataflow.descriptor import Deploy, Node, OutputSource, RestartPolicy, TimerSource
+from dora.dataflow.descriptor import (
+    Deploy,
+    GitSource,
+    Interpreter,
+    Node,
+    OutputSource,
+    RestartPolicy,
+    TimerSource,
+)
 from dora.dataflow.document import YamlMap, YamlScalar, YamlValue
 from dora.dataflow.environment import read_env
 from dora.dataflow.fields import Fields, Stated, items_of, plain_map, read_fields, unexpected
@@ -27,7 +35,7 @@ from dora.dataflow.ports import InputDraft, finish_inputs, log_settings, read_in
 from dora.dataflow.programs import SHELL, expand_path, split_args
 from dora.dataflow.report import Place, Report, shown
 from dora.dataflow.scalars import Plain, is_null
-from dora.dataflow.schema import KIND_KEYS, LATER_KEYS, NODE_FIELDS, OPERATOR_KEYS
+from dora.dataflow.schema import INTERPRETER_KEYS, KIND_KEYS, LATER_KEYS, NODE_FIELDS, OPERATOR_KEYS
 from dora.dataflow.timers import is_timer, parse_timer
 from dora.ids import node_id_fault
 
@@ -106,6 +114,7 @@ def finish_node(draft: NodeDraft, env: dict[str, str], environ: Mapping[str, str
         name=get("name"),
         description=get("description"),
         deploy=finish_deploy(get("deploy")),
+        interpreter=_interpreter(draft.fields, environ),
         line=draft.at.line,
         column=draft.at.column,
     )
@@ -127,6 +136,7 @@ def _finish_standard(node: Node, draft: NodeDraft, environ: Mapping[str, str]) -
         input_types=plain_map(get("input_types")),
         log=log_settings(draft.fields),
         path_sha256=get("path_sha256"),
+        git=_git_source(draft.fields),
         output_framing=plain_map(get("output_framing")),
         output_metadata=_metadata_keys(get("output_metadata")),
         pattern=get("pattern"),
@@ -166,6 +176,19 @@ def finish_deploy(fields: Fields | None) -> Deploy | None:
         working_dir=fields.get("working_dir"),
         distribute=fields.get("distribute", "local"),
     )
+
+
+def _git_source(fields: Fields) -> GitSource | None:
+    get = fields.get
+    return GitSource(get("git"), get("branch"), get("tag"), get("rev")) if "git" in fields.stated else None
+
+
+def _interpreter(fields: Fields, environ: Mapping[str, str]) -> Interpreter | None:
+    for kind in INTERPRETER_KEYS:
+        if kind in fields.stated:
+            at = fields.value_at(kind)
+            return Interpreter(kind, expand_path(fields.get(kind), environ), at.line, at.column)
+    return None
 
 
 def _subject(value: YamlMap, index: int) -> str:

@@ -64,12 +64,12 @@ def find_program(path: str, working_dir: Path, environ: Mapping[str, str]) -> Pa
 def check_sources(dataflow: Dataflow, environ: Mapping[str, str] | None = None) -> list[str]:
     """Nodes whose script or program does not exist, one `file:line:column: text` each.
 
-    Nodes that are built, downloaded, started by the user or by a shell are left out: what they need
+    Nodes that are built, cloned, downloaded, started by the user or by a shell are left out: what they need
     may not be there yet.
     """
     report = Report(dataflow.file)
     for node in dataflow.nodes:
-        if node.build:
+        if node.build or node.git is not None:
             continue
         if node.is_runtime:
             _check_operators(node, dataflow.working_dir, report)

@@ -42,10 +42,14 @@ OPERATOR_KEYS: Final = ("operator", "operators")
 OPERATOR_SOURCE_KEYS: Final = ("python", "shared-library", "wasm")
 """Exactly one of these says what an operator is made of."""
 
-LATER_KEYS: Final = ("module", "ros2", "hub", "git")
+LATER_KEYS: Final = ("module", "ros2", "hub")
 """Known, but not built yet."""
 
-SOURCE_REVISION_KEYS: Final = ("branch", "tag", "rev")
+GIT_REVISION_KEYS: Final = ("branch", "tag", "rev")
+"""At most one of these says what is taken from `git`."""
+
+INTERPRETER_KEYS: Final = ("python", "venv", "conda")
+"""At most one of these says which Python a node is started with."""
 
 _SECONDS: Final = seconds()
 _LOG_LEVEL: Final = one_of(*LOG_LEVELS, any_case=True)
@@ -124,10 +128,16 @@ _SOURCE: Final = (
     Field("path_sha256", TEXT, "Checksum of a downloaded `path`, 64 hex digits."),
     Field("args", TEXT, "Arguments, split like a POSIX shell; nothing is expanded."),
     Field("build", TEXT, "Commands that prepare the node, one a line."),
-    Field("git", TEXT, "Repository that holds the node."),
+    Field("git", TEXT, "URL of the repository that holds the node; `path` starts in its clone."),
     Field("branch", TEXT, "Branch of `git`."),
     Field("tag", TEXT, "Tag of `git`."),
-    Field("rev", TEXT, "Commit of `git`."),
+    Field("rev", TEXT, "Commit of `git`, or the name of a ref."),
+)
+
+_INTERPRETER: Final = (
+    Field("python", TEXT, "Interpreter that a Python node or operators are started with: a file, or a name on PATH."),
+    Field("venv", TEXT, "Virtual environment that a Python node or operators are started in: its folder."),
+    Field("conda", TEXT, "Conda environment that a Python node or operators are started in: its name, or its folder."),
 )
 
 _PORTS: Final = (
@@ -202,5 +212,5 @@ _OTHER_KINDS: Final = (
 )
 
 NODE_FIELDS: Final[Table] = MappingProxyType(
-    table(*_EVERY_KIND, *_SOURCE, *_PORTS, _POOL, *_LOGS, *_SUPERVISION, *_OTHER_KINDS)
+    table(*_EVERY_KIND, *_SOURCE, *_INTERPRETER, *_PORTS, _POOL, *_LOGS, *_SUPERVISION, *_OTHER_KINDS)
 )
