@@ -17,6 +17,8 @@ from process_probes import wait_for, wait_gone
 from dora.dataflow.descriptor import Dataflow, Node
 from dora.errors import NodeError, ResourceError
 from dora.runner.builds import build_all
+from dora.runner.built import Listener
+from dora.runner.options import BuildOptions
 
 
 class Folder:
@@ -26,13 +28,15 @@ class Folder:
         self.path = path
         self.lines: list[tuple[str, str]] = []
         self.states: list[tuple[str, str]] = []
+        self.notes: list[str] = []
 
     def build(self, *nodes: Node, is_forced: bool = False) -> list[tuple[str, str]]:
         """Build; returns the lines that were printed."""
-        self.lines = []
+        self.lines, self.states, self.notes = [], [], []
         dataflow = Dataflow(path=self.path / "dataflow.yml", working_dir=self.path, nodes=nodes)
-        managed = build_all(dataflow, uv=False, on_line=self.on_line, on_state=self.on_state, is_forced=is_forced)
-        assert managed == {}
+        listener = Listener(self.on_line, self.on_state, self.notes.append)
+        built = build_all(dataflow, BuildOptions(is_forced=is_forced), listener)
+        assert built.managed_envs == {}
         return self.lines
 
     def on_line(self, node: str, text: str) -> None:
@@ -116,10 +120,41 @@ def test_failure_ends_the_builds_beside_it(folder: Folder) -> None:
     assert ("c", "c") not in folder.lines
 
 
+def test_failure_says_what_became_of_the_other_builds(folder: Folder) -> None:
+    processors = len(os.sched_getaffinity(0))
+    beside = [Node(f"n{number}", "a.py", build=f"sleep 100{number}") for number in range(processors - 1)]
+    done, late = Node("done", "a.py", build="echo done"), Node("late", "a.py", build="echo late")
+    with pytest.raises(NodeError) as error:
+        folder.build(done, *beside, Node("bad", "a.py", build="test -e .dora/no"), late)
+    ended = f"{', '.join(node.id for node in beside)} (ended with it); " if beside else ""
+    assert str(error.value).splitlines() == [
+        "node 'bad': build command `test -e .dora/no` returned exit status 1",
+        f"other builds: done (done); {ended}late (not started)",
+    ]
+
+
 def test_unchanged_build_is_not_repeated(folder: Folder) -> None:
     node = Node("a", "a.py", build="echo built >> log")
     assert folder.build(node) == folder.build(node) == []
     assert (folder.path / "log").read_text() == "built\n"
+
+
+def test_what_is_not_built_again_is_said(folder: Folder) -> None:
+    nodes = [Node("a", "a.py", build="echo a"), Node("b", "b.py", build="echo b")]
+    folder.build(*nodes)
+    assert folder.notes == []
+    folder.build(*nodes)
+    assert folder.notes == ["unchanged, not built again: a, b"]
+    folder.build(nodes[0], Node("b", "b.py", build="echo other"))
+    assert folder.notes == ["unchanged, not built again: a"]
+    assert folder.lines == [("b", "other")]
+
+
+def test_of_many_unchanged_builds_some_are_named(folder: Folder) -> None:
+    nodes = [Node(f"n{number}", "a.py", build="true") for number in range(10)]
+    folder.build(*nodes)
+    folder.build(*nodes)
+    assert folder.notes == ["unchanged, not built again: n0, n1, n2, n3, n4, n5, n6, n7 and 2 more"]
 
 
 def test_forced_build_is_repeated(folder: Folder) -> None:
@@ -209,11 +244,14 @@ import sys
 from pathlib import Path
 from dora.dataflow.descriptor import Dataflow, Node
 from dora.runner.builds import build_all
+from dora.runner.built import Listener
+from dora.runner.options import BuildOptions
 folder = Path(sys.argv[1])
 nodes = tuple(Node(name, name + ".py", build="setsid sleep 1000 & echo $!; sleep 1000; echo " + name) for name in "ab")
 dataflow = Dataflow(path=folder / "dataflow.yml", working_dir=folder, nodes=nodes)
 try:
-    build_all(dataflow, uv=False, on_line=lambda node, text: print(text, flush=True), on_state=lambda node, state: None)
+    listener = Listener(on_line=lambda node, text: print(text, flush=True), on_state=lambda node, state: None)
+    build_all(dataflow, BuildOptions(), listener)
 except KeyboardInterrupt:
     print("interrupted")
 """
@@ -245,7 +283,7 @@ def test_second_build_waits_for_the_first_and_finds_it_done(folder: Folder) -> N
     (folder.path / "go").touch()
     first_thread.join()
     second_thread.join()
-    assert second.states == [("a", "waiting for another build in this folder"), ("a", "")]
+    assert second.states == [("a", "waiting for another build in this folder")]
     assert (folder.path / "log").read_text() == "built\n"
 
 

@@ -14,7 +14,9 @@ from dora.dataflow.descriptor import Dataflow, Node
 from dora.errors import NodeError
 from dora.runner import environments
 from dora.runner.builds import build_all
+from dora.runner.built import Listener
 from dora.runner.interpreter import command_for, environment_for
+from dora.runner.options import BuildOptions
 
 SHOW = 'python -c "import sys, dora; print(sys.prefix, dora.__file__)"; command -v python; type -P pip'
 NEEDS_DORA = """
@@ -41,12 +43,8 @@ class Folder:
         """Build with `--uv`; returns the environments."""
         self.lines = []
         dataflow = Dataflow(path=self.path / "dataflow.yml", working_dir=self.path, nodes=nodes)
-        return build_all(
-            dataflow,
-            uv=True,
-            on_line=lambda node, text: self.lines.append((node, text)),
-            on_state=lambda node, state: None,
-        )
+        listener = Listener(lambda node, text: self.lines.append((node, text)), lambda node, state: None)
+        return dict(build_all(dataflow, BuildOptions(uses_uv=True), listener).managed_envs)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -64,12 +65,12 @@ def _orphaned(signum: int, frame: FrameType | None) -> None:
 
 
 def _options(request: Mapping[str, Any], answer_fd: int) -> RunOptions:
-    from dora.cli.run import run
+    from dora.cli.run import run, run_options
 
     context = run.make_context("dora.run", ["--", request["path"]])  # reads DORA_LOG_LEVEL and the like
     stated: dict[str, Any] = {name: value for name, value in context.params.items() if name != "debug"}
     stated |= {"path": Path(request["path"]), "uses_uv": request["uv"], "stop_after_s": request["stop_after"]}
-    return RunOptions(**stated, on_failure=lambda report: _answer(answer_fd, "failed", report))
+    return replace(run_options(stated), on_failure=lambda report: _answer(answer_fd, "failed", report))
 
 
 def _answer(answer_fd: int, kind: str, text: str) -> None:

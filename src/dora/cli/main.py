@@ -35,6 +35,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final[dict[str, Command]] = {
     "run": Command("dora.cli.run", "run", "Run a dataflow on this machine until its nodes have ended"),
+    "build": Command("dora.cli.build", "build", "Make the nodes of a dataflow ready to run, without running them"),
     "validate": Command("dora.cli.validate", "validate", "Check dataflow files without running anything"),
 }
 

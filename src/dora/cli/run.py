@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dora.cli.build_options import build_options, takes_build_options
 from dora.cli.durations import DURATION
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _yes_or_no(ctx: click.Context, param: click.Parameter, word: str | None) -> 
 
 @click.command(cls=_Run, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--uv", "uses_uv", is_flag=True, help="Nodes with a `build:` get a Python environment of their own.")
+@takes_build_options
 @click.option("--stop-after", "stop_after_s", type=DURATION, metavar="TIME", help="Like Ctrl-C after 30, 500ms, 5m.")
 @click.option("--grace", "grace_s", type=DURATION, default=10.0, metavar="TIME", help="From STOP to SIGTERM (10s).")
 @click.option(
@@ -81,11 +82,17 @@ def _yes_or_no(ctx: click.Context, param: click.Parameter, word: str | None) -> 
 @click.option("--debug", is_flag=True, help="Accepted; running dataflows can always be inspected.")
 def run(debug: bool, **stated: Any) -> int:
     """Build and run a dataflow on this machine, until its nodes have ended or Ctrl-C."""
-    from dora.runner.options import RunOptions
-
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by `&` in a script; a SIGINT is then meant for this process
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    return run_in_foreground(RunOptions(**stated))
+    return run_in_foreground(run_options(stated))
+
+
+def run_options(stated: dict[str, Any]) -> RunOptions:
+    """The options as the command line states them, by their names there."""
+    from dora.runner.options import RunOptions
+
+    build = build_options(stated)
+    return RunOptions(build=build, **stated)
 
 
 def run_in_foreground(options: RunOptions) -> int:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dora.errors import NodeError
-from dora.runner.build_jobs import FAILED_COMMAND, Job, Listener, Step
+from dora.runner.build_plan import FAILED_COMMAND, Job, Step
+from dora.runner.built import Listener
 from dora.runner.processes import Exited, MinderGone, Processes, Report, Spawned, SpawnFailed, SpawnRequest
 from dora.runner.runtime_dir import create_runtime_dir
 
@@ -58,7 +59,7 @@ def run_jobs(jobs: Sequence[Job], listener: Listener, *, on_done: Callable[[Job]
     with Processes.start(directory) as processes:
         runner = _JobRunner(processes, directory, listener, on_done)
         try:
-            runner.run(deque(jobs))
+            runner.run(jobs)
         except BaseException:
             runner.interrupt()
             raise
@@ -73,17 +74,20 @@ class _JobRunner:
         self._listener = listener
         self._on_done = on_done
         self._active: dict[str, _Active] = {}
+        self._waiting: deque[Job] = deque()
+        self._done: list[Job] = []
         self._poll = select.poll()
         self._poll.register(processes, select.POLLIN)
         self._most = len(os.sched_getaffinity(0))
 
-    def run(self, waiting: deque[Job]) -> None:
+    def run(self, jobs: Sequence[Job]) -> None:
         """Until all are done; the order is kept but for jobs whose environment is being changed by another."""
-        while waiting or self._active:
+        self._waiting.extend(jobs)
+        while self._waiting or self._active:
             busy = {active.job.shared for active in self._active.values()} - {None}
-            for job in list(waiting):
+            for job in list(self._waiting):
                 if len(self._active) < self._most and job.shared not in busy:
-                    waiting.remove(job)
+                    self._waiting.remove(job)
                     busy |= {job.shared} - {None}
                     self._begin(job)
             self._wait()
@@ -114,7 +118,8 @@ class _JobRunner:
 
     def _start_step(self, active: _Active) -> None:
         step = active.step
-        self._listener.on_state(active.name, step.state)
+        for name in active.job.names:
+            self._listener.on_state(name, step.state)
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
         env = {**step.env, FAILED_COMMAND: self._failed_command_file(active)}
@@ -140,7 +145,7 @@ class _JobRunner:
         active = self._active[report.name]
         if isinstance(report, SpawnFailed):
             self._forget(active.name)
-            raise NodeError(f"node '{active.name}': {report.message}")
+            raise NodeError(f"node '{active.name}': {report.message}{self._fates()}")
         if isinstance(report, Spawned):
             return
         self._read(active)
@@ -148,7 +153,7 @@ class _JobRunner:
         self._close_output(active)
         if report.code != 0:
             self._forget(active.name)
-            raise NodeError(self._failure(active, report))
+            raise NodeError(self._failure(active, report) + self._fates())
         if active.step.finish is not None:
             active.step.finish()
         active.place += 1
@@ -156,8 +161,10 @@ class _JobRunner:
             self._start_step(active)
         else:
             self._forget(active.name)
+            self._done.append(active.job)
             self._on_done(active.job)
-            self._listener.on_state(active.name, "")
+            for name in active.job.names:
+                self._listener.on_state(name, "")
 
     def _read(self, active: _Active) -> None:
         """All that is there; at the end of the output the descriptor leaves the poll."""
@@ -212,6 +219,16 @@ class _JobRunner:
             how = f"returned exit status {report.code}"
         tail = "".join(f"\n  {line}" for line in active.tail)
         return f"node '{active.name}': build command `{command}` {how}{':' if tail else ''}{tail}{_advice(active.tail)}"
+
+    def _fates(self) -> str:
+        """What becomes of the builds beside one that failed."""
+        kinds = [
+            (self._done, "done"),
+            ([active.job for active in self._active.values()], "ended with it"),
+            (self._waiting, "not started"),
+        ]
+        parts = [f"{', '.join(name for job in jobs for name in job.names)} ({how})" for jobs, how in kinds if jobs]
+        return f"\nother builds: {'; '.join(parts)}" if parts else ""
 
 
 def _advice(tail: Sequence[str]) -> str:

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 from typing import Final
 
 from dora.dataflow.descriptor import Dataflow
 from dora.runner.builds import build_all
+from dora.runner.built import Built, Listener
 from dora.runner.console import Console
+from dora.runner.options import BuildOptions
 from dora.runner.progress import BUILDING, Progress
 
 _TICK_S: Final = 0.25
 
 
-def build(dataflow: Dataflow, console: Console, progress: Progress, *, uses_uv: bool) -> dict[str, Path]:
-    """Build every node that changed; returns the managed environments by node.
+def build(dataflow: Dataflow, options: BuildOptions, console: Console, progress: Progress) -> Built:
+    """Build every node that changed.
 
     Raises:
         NodeError: a build line failed.
@@ -28,7 +29,7 @@ def build(dataflow: Dataflow, console: Console, progress: Progress, *, uses_uv: 
     ticker = threading.Thread(target=display.tick_until_done, name="dora-build-progress", daemon=True)
     ticker.start()
     try:
-        return build_all(dataflow, uv=uses_uv, on_line=display.show_line, on_state=display.show_state)
+        return build_all(dataflow, options, Listener(display.show_line, display.show_state, console.system))
     finally:
         display.end()
         ticker.join()
@@ -42,6 +43,7 @@ class _Display:
         self._progress = progress
         self._lock = threading.Lock()
         self._done = threading.Event()
+        self._since_s: dict[str, float] = {}
         progress.begin(BUILDING, time.monotonic())
 
     def show_line(self, node: str, text: str) -> None:
@@ -50,11 +52,14 @@ class _Display:
 
     def show_state(self, node: str, state: str) -> None:
         """A node's build is in that state; an empty state: it is done."""
+        now_s = time.monotonic()
         with self._lock:
             if state:
-                self._progress.wait_for(node, state, time.monotonic())
+                self._since_s.setdefault(node, now_s)
+                self._progress.wait_for(node, state, now_s)
             else:
                 self._progress.done(node)
+                self._console.system(f"ready after {now_s - self._since_s.pop(node, now_s):.1f} s", "info", node)
 
     def tick_until_done(self) -> None:
         """On a thread of its own."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from dora.dataflow.descriptor import Node
+from dora.dataflow.descriptor import Dataflow, Node
 from dora.dataflow.programs import SHELL, is_url
 from dora.errors import NodeError
 from dora.runner.build_state import FOLDER, write_file
@@ -53,6 +53,12 @@ PIP_THROUGH_UV: Final = """pip() {{
 pip3() {{ pip "$@"; }}
 """
 """Before the build lines: a leading `pip` is uv's, which keeps one copy of each package for all environments."""
+
+
+def managed_envs_of(dataflow: Dataflow) -> dict[str, Path]:
+    """The environments of `--uv`, by node."""
+    found = {str(node.id): managed_env_of(node, dataflow.working_dir) for node in dataflow.nodes}
+    return {name: env for name, env in found.items() if env is not None}
 
 
 def managed_env_of(node: Node, working_dir: Path) -> Path | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import Final
 
 from dora import env
@@ -20,6 +19,7 @@ from dora.errors import DescriptorError
 from dora.ids import new_dataflow_id
 from dora.logs.levels import parse_filter
 from dora.runner.builds import needs_build
+from dora.runner.built import Built
 from dora.runner.console import Console, ConsoleOptions
 from dora.runner.launch import Launcher
 from dora.runner.options import RunOptions
@@ -57,7 +57,7 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
                 dataflow_id,
                 processes,
                 runtime_dir,
-                managed_envs=_build(options, dataflow, console, progress),
+                built=_build(options, dataflow, console, progress),
                 environ=_environ(options),
             )
             return _run(options, launcher, console, progress)
@@ -65,8 +65,11 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
             console.close()
 
 
-def build_dataflow(options: RunOptions) -> None:
+def build_dataflow(options: RunOptions, *, is_local: bool = True) -> None:
     """Make the nodes of a dataflow ready to run, without running them.
+
+    Args:
+        is_local: it is meant that nodes with `deploy` are built here, too.
 
     Raises:
         DescriptorError: the file is wrong; nothing was built.
@@ -77,6 +80,9 @@ def build_dataflow(options: RunOptions) -> None:
     try:
         for warning in dataflow.warnings:
             console.note(f"warning: {warning}")
+        elsewhere = [] if is_local else [str(node.id) for node in dataflow.nodes if node.deploy is not None]
+        if elsewhere:
+            console.note(f"warning: nodes with 'deploy' are built on this machine: {', '.join(elsewhere)}")
         _build(options, dataflow, console, Progress(console, is_live=os.isatty(2), is_quiet=options.is_quiet))
     finally:
         console.close()
@@ -96,12 +102,12 @@ def _run(options: RunOptions, launcher: Launcher, console: Console, progress: Pr
         reactor.close()
 
 
-def _build(options: RunOptions, dataflow: Dataflow, console: Console, progress: Progress) -> dict[str, Path]:
+def _build(options: RunOptions, dataflow: Dataflow, console: Console, progress: Progress) -> Built:
     if not needs_build(dataflow):
-        return {}
+        return Built()
     from dora.runner.building import build  # needs subprocess, and most files have nothing to build
 
-    return build(dataflow, console, progress, uses_uv=options.uses_uv)
+    return build(dataflow, options.build, console, progress)
 
 
 def _environ(options: RunOptions) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from dora.dataflow.descriptor import Dataflow, Node
 from dora.dataflow.programs import check_sources
 from dora.errors import DescriptorError, ResourceError
+from dora.runner.built import Built
 from dora.runner.interpreter import command_for, environment_for, is_python_file
 from dora.runner.processes import Processes, SpawnRequest
 from dora.transport import control, rendezvous
@@ -50,7 +51,7 @@ class Launcher:
         processes: Processes,
         runtime_dir: str,
         *,
-        managed_envs: Mapping[str, Path],
+        built: Built,
         environ: Mapping[str, str],
     ) -> None:
         """Look up every command.
@@ -62,7 +63,7 @@ class Launcher:
         self.dataflow: Final = dataflow
         self.processes: Final = processes
         self._socket_path = os.path.join(runtime_dir, rendezvous.SOCKET_NAME)
-        self._managed_envs = managed_envs
+        self._built = built
         self._environ = environ
         self._nodes = {str(node.id): node for node in dataflow.nodes if not node.is_dynamic}
         self._argv: dict[str, tuple[str, ...]] = {}
@@ -92,7 +93,7 @@ class Launcher:
         node = self._nodes[name]
         config = {"socket": self._socket_path, "node": name, "token": self.tokens[name]}
         env = environment_for(
-            node, config=json.dumps(config), managed_env=self._managed_envs.get(name), environ=self._environ
+            node, config=json.dumps(config), managed_env=self._built.managed_envs.get(name), environ=self._environ
         )
         reads: list[int] = []
         writes: list[int] = []
@@ -103,7 +104,7 @@ class Launcher:
                 reads.append(read_end)
                 writes.append(write_end)
             request = SpawnRequest(
-                name, self._argv[name], env, str(self.dataflow.working_dir), writes[0], writes[1], node.cpu_affinity
+                name, self._argv[name], env, str(self._folder(node)), writes[0], writes[1], node.cpu_affinity
             )
             self.processes.spawn(request)
         except OSError as error:
@@ -148,5 +149,9 @@ class Launcher:
         return problem if place is None else f"{self.dataflow.file}:{place[1]}:1: {problem[place.end() :]}"
 
     def _command(self, node: Node) -> tuple[tuple[str, ...], str]:
-        managed_env = self._managed_envs.get(str(node.id))
-        return command_for(node, self.dataflow.working_dir, managed_env=managed_env, environ=self._environ)
+        managed_env = self._built.managed_envs.get(str(node.id))
+        return command_for(node, self._folder(node), managed_env=managed_env, environ=self._environ)
+
+    def _folder(self, node: Node) -> Path:
+        """Where a node's relative paths start, and its process."""
+        return self._built.working_dirs.get(str(node.id), self.dataflow.working_dir)

@@ -1,4 +1,4 @@
-"""What a run is asked to do, as the command line states it."""
+"""What a run or a build is asked to do, as the command line states it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,30 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class BuildOptions:
+    """How nodes are made ready to run.
+
+    Attributes:
+        uses_uv: `--uv`: managed environments.
+        is_forced: build what has not changed, too.
+        is_locked: `--locked`: commits and checksums come from the lock file.
+        writes_lock: `--write-lockfile`: they go into it.
+        lockfile: where it is; None: beside the dataflow.
+    """
+
+    uses_uv: bool = False
+    is_forced: bool = False
+    is_locked: bool = False
+    writes_lock: bool = False
+    lockfile: Path | None = None
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """The options of `dora run`.
 
     Attributes:
-        uses_uv: `--uv`: managed environments.
+        build: what is done before the nodes are started.
         stop_after_s: stop that long after the nodes are spawned, or None.
         log_filter: as written; checked against the nodes once they are known.
         env: `--env`: between the file's root `env` and a node's own.
@@ -22,7 +41,7 @@ class RunOptions:
     """
 
     path: Path
-    uses_uv: bool = False
+    build: BuildOptions = BuildOptions()
     stop_after_s: float | None = None
     log_level: str = "stdout"
     log_format: str = "pretty"

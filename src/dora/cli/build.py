@@ -1,0 +1,50 @@
+"""`dora build FILE`: make the nodes of a dataflow ready to run, without running them."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from dora.cli.build_options import build_options, takes_build_options
+
+_EPILOG: Final = """\b
+Examples:
+  dora build dataflow.yml
+  dora build --uv dataflow.yml
+  dora build dataflow.yml --write-lockfile
+
+Clones and downloads what nodes come from, and runs their `build:` lines; what has not changed is left alone.
+Exit code 0: every node can run; 1: a build failed or was ended; 2: wrong command line.
+"""
+
+
+def _address(ctx: click.Context, param: click.Parameter, word: str | None) -> str | None:
+    try:
+        return None if word is None else str(ipaddress.ip_address(word))
+    except ValueError:
+        raise click.BadParameter(f"'{word}' is not an IP address such as 127.0.0.1") from None
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@takes_build_options
+@click.option("--force", "is_forced", is_flag=True, help="Build what has not changed, too.")
+@click.option("--local", is_flag=True, help="Build nodes with `deploy` on this machine without a warning.")
+@click.option("--parallel", is_flag=True, help="Accepted; nodes are always built side by side.")
+@click.option("--coordinator-addr", callback=_address, metavar="IP", help="Accepted; nodes are built on this machine.")
+@click.option("--coordinator-port", type=click.IntRange(1, 65535), metavar="PORT", help="Accepted.")
+@click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Show nothing but failures.")
+def build(path: Path, **stated: Any) -> int:
+    """Make the nodes of a dataflow ready to run: sources, environments, `build:` lines."""
+    from dora.runner.foreground import build_dataflow
+    from dora.runner.options import RunOptions
+
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by `&` in a script; a SIGINT is then meant for this process
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    options = build_options(stated, is_forced=stated.pop("is_forced"))
+    build_dataflow(RunOptions(path=path, build=options, is_quiet=stated["is_quiet"]), is_local=stated["local"])
+    return 0

@@ -1,0 +1,199 @@
+"""What is to be done before the nodes can run: a job per build, each a list of steps, and when a job may be left out.
+
+Strategy: planning looks (fingerprints, stamps, files) and decides; it starts nothing and writes nothing.
+`build_runner.py` runs the steps as processes; what a step leaves to be written down is in its `finish`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from dora.dataflow.descriptor import Dataflow, Node
+from dora.errors import DescriptorError
+from dora.runner import build_state, downloads, environments
+from dora.runner.interpreter import base_environment, downloads_of, interpreter_for
+from dora.runner.options import BuildOptions
+from dora.runner.package_index import settings_for_uv
+
+FAILED_COMMAND: Final = "DORA_FAILED_COMMAND"
+BASH_TRAP: Final = f"""trap 'printf %s "$BASH_COMMAND" >"${FAILED_COMMAND}"' ERR\n"""
+"""Tells which command of the script ended it; the variable names the file to write to."""
+
+_INSTALLER: Final = re.compile(r"\b(pip3?|uv|conda|mamba|poetry|pdm|pixi)\b")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One process.
+
+    Attributes:
+        state: what is being done, for the progress line.
+        shown: the command as the user knows it, for the error.
+        finish: to be called when the process ended well.
+    """
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    state: str
+    shown: str
+    finish: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The steps for one node, one after the other.
+
+    Attributes:
+        names: the nodes that it makes ready (the same build of several nodes runs once); the first one is shown.
+        shared: what no two jobs may change at once, or None.
+    """
+
+    names: tuple[str, ...]
+    cwd: str
+    steps: tuple[Step, ...]
+    shared: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Looks what is to be done for each node.
+
+    Attributes:
+        environ: what builds inherit.
+        managed_envs: the environments of `--uv`, by node.
+    """
+
+    dataflow: Dataflow
+    options: BuildOptions
+    environ: Mapping[str, str]
+    managed_envs: Mapping[str, Path]
+
+    def plan(self) -> list[Job]:
+        """The jobs that are not done yet; the same build in the same environment is one job."""
+        jobs: dict[object, Job] = {}
+        for node in self.dataflow.nodes:
+            job = self._job(node)
+            if job is None:
+                continue
+            key = self._key(node)
+            former = jobs.get(key)
+            jobs[key] = job if former is None else _joined(former, job)
+        return list(jobs.values())
+
+    def fingerprint(self, node: Node) -> str:
+        """Changes when the `build` of the node has to run again."""
+        env = self.managed_envs.get(node.id)
+        if env is not None:
+            return build_state.fingerprint(node, self._folder(node), [environments.environment_id(env)])
+        interpreter = self._interpreter(node)
+        settings = Path(interpreter).parent.parent / "pyvenv.cfg"
+        times = [file.stat().st_mtime_ns for file in (Path(interpreter), settings) if file.exists()]
+        return build_state.fingerprint(node, self._folder(node), [interpreter, *times])
+
+    def _folder(self, node: Node) -> Path:
+        return self.dataflow.working_dir
+
+    def _key(self, node: Node) -> object:
+        if node.id in self.managed_envs or downloads_of(node, self._folder(node)):
+            return node.id
+        return (node.build, *node.env.items(), self._interpreter(node), self._folder(node))
+
+    def _job(self, node: Node) -> Job | None:
+        folder = self._folder(node)
+        steps: list[Step] = []
+        notes: list[str] = []
+        for url, file in downloads_of(node, folder).items():
+            if not self._is_downloaded(file, node.path_sha256):
+                steps.append(self._download_step(url, file, node.path_sha256))
+                if node.path_sha256 is None:
+                    hint = "" if node.is_runtime else "; give its 'path_sha256'"
+                    notes.append(f"warning: {url} is used unchecked{hint}")
+        if node.build:
+            steps += self._build_steps(node)
+        env = self.managed_envs.get(node.id)
+        is_sharing = node.build and env is None and _INSTALLER.search(node.build)
+        shared = self._interpreter(node) if is_sharing else None
+        return Job((str(node.id),), str(folder), tuple(steps), shared, tuple(notes)) if steps else None
+
+    def _build_steps(self, node: Node) -> list[Step]:
+        steps = []
+        env = self.managed_envs.get(node.id)
+        uv = environments.find_uv(self.environ) if env is not None else ""
+        if env is not None and not environments.is_ready(env):
+            steps.append(self._environment_step(node, env, uv))
+        former = build_state.remembered(self.dataflow.working_dir, node.id)
+        if self.options.is_forced or former is None or former != self.fingerprint(node):
+            steps.append(self._build_step(node, env, uv))
+        return steps
+
+    def _is_downloaded(self, file: Path, sha256: str | None) -> bool:
+        if self.options.is_forced or not file.exists():
+            return False
+        if sha256 is None:
+            return True
+        with file.open("rb") as content:
+            digest = hashlib.sha256()
+            while chunk := content.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest() == sha256.lower()
+
+    def _download_step(self, url: str, file: Path, sha256: str | None) -> Step:
+        argv = (sys.executable, "-I", downloads.__file__, url, str(file), sha256 or "")
+        return Step(argv, dict(self.environ), "downloading", f"download of {url}")
+
+    def _cache(self) -> Path:
+        return environments.cache_dir(self.environ, self.dataflow.working_dir)
+
+    def _environment_step(self, node: Node, env: Path, uv: str) -> Step:
+        variables = base_environment(node, managed_env=env, environ=self.environ)
+        variables |= settings_for_uv(self.environ)
+        return Step(
+            environments.create_command(env, uv, self._cache()),
+            variables,
+            "creating its environment",
+            f"creation of {env}",
+            finish=partial(environments.finish, env, environments.environment_id(env)),
+        )
+
+    def _build_step(self, node: Node, env: Path | None, uv: str) -> Step:
+        variables = base_environment(node, managed_env=env, environ=self.environ)
+        variables["PYTHONUNBUFFERED"] = "1"
+        prelude = ""
+        if env is not None:
+            variables |= environments.uv_settings(self._cache(), self.environ)
+            prelude = environments.PIP_THROUGH_UV.format(uv=shlex.quote(uv))
+        else:
+            variables["PATH"] = self._path_with_interpreter(node, variables.get("PATH", os.defpath))
+        bash = shutil.which("bash", path=variables["PATH"])
+        if bash is not None:
+            prelude += BASH_TRAP
+        build = node.build or ""
+        argv = (bash or "/bin/sh", "-e", "-c", prelude + build, "build")
+        return Step(argv, variables, "running its build", build.strip())
+
+    def _path_with_interpreter(self, node: Node, path: str) -> str:
+        """PATH, with the environment in front in which the node will run: its `pip` is the right one."""
+        folder = os.path.dirname(self._interpreter(node))
+        is_environment = os.path.exists(os.path.join(os.path.dirname(folder), "pyvenv.cfg"))
+        return f"{folder}{os.pathsep}{path}" if is_environment and folder not in path.split(os.pathsep) else path
+
+    def _interpreter(self, node: Node) -> str:
+        try:
+            return interpreter_for(node, self._folder(node), managed_env=None, environ=self.environ).path
+        except DescriptorError:  # the environment that it states is perhaps what the build makes
+            return sys.executable
+
+
+def _joined(first: Job, second: Job) -> Job:
+    return Job((*first.names, *second.names), first.cwd, first.steps, first.shared, first.notes)

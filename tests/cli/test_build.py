@@ -1,0 +1,95 @@
+"""`dora build`: its options, what it says, its exit codes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dora.cli.main import run_command
+
+Capture = pytest.CaptureFixture[str]
+Call = Callable[..., int]
+
+NODE = "nodes:\n  - id: a\n    path: a.py\n    build: {build}\n"
+
+
+@pytest.fixture
+def dora_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Writes a dataflow and builds it; returns the exit code."""
+    monkeypatch.setenv("DORA_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+    def call(text: str, *options: str) -> int:
+        (tmp_path / "dataflow.yml").write_text(text)
+        code = run_command(["build", "dataflow.yml", *options])
+        assert not (tmp_path / "home").exists() or os.listdir(tmp_path / "home") == []
+        return code
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--locked", "--write-lockfile"], "error: --locked and --write-lockfile exclude each other"),
+        (["--coordinator-addr", "localhost"], "'localhost' is not an IP address such as 127.0.0.1"),
+        (["--coordinator-port", "0"], "0 is not in the range 1<=x<=65535"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2_and_builds_nothing(
+    dora_build: Call, capsys: Capture, options: list[str], text: str
+) -> None:
+    assert dora_build(NODE.format(build="touch built"), *options) == 2
+    assert text in capsys.readouterr().err
+    assert not Path("built").exists()
+
+
+def test_lockfile_alone_is_an_error(dora_build: Call, capsys: Capture) -> None:
+    assert dora_build(NODE.format(build="touch built"), "--lockfile", "x") == 1
+    assert capsys.readouterr().err == "error: --lockfile needs --locked or --write-lockfile\n"
+    assert not Path("built").exists()
+
+
+def test_lines_of_the_build_and_its_time_are_shown(dora_build: Call, capfd: Capture) -> None:
+    assert dora_build(NODE.format(build="echo one && echo two")) == 0
+    shown = [line.split(maxsplit=1)[1] for line in capfd.readouterr().out.splitlines()]
+    assert [line.partition("after")[0] for line in shown] == ["INFO   a: one", "INFO   a: two", "INFO   a: ready "]
+
+
+def test_second_build_says_that_nothing_has_changed(dora_build: Call, capfd: Capture) -> None:
+    dora_build(NODE.format(build="echo built"))
+    capfd.readouterr()
+    assert dora_build(NODE.format(build="echo built")) == 0
+    assert capfd.readouterr().out.endswith(" INFO   [dora]: unchanged, not built again: a\n")
+
+
+def test_forced_build_is_repeated(dora_build: Call, capfd: Capture) -> None:
+    dora_build(NODE.format(build="echo built"))
+    capfd.readouterr()
+    assert dora_build(NODE.format(build="echo built"), "--force") == 0
+    assert " a: built\n" in capfd.readouterr().out
+
+
+def test_failed_build_ends_with_1_and_shows_the_command(dora_build: Call, capfd: Capture) -> None:
+    assert dora_build(NODE.format(build="cat nothing.txt")) == 1
+    assert capfd.readouterr().err == (
+        "error: node 'a': build command `cat nothing.txt` returned exit status 1:\n"
+        "  cat: nothing.txt: No such file or directory\n"
+    )
+
+
+def test_quiet_build_shows_nothing(dora_build: Call, capfd: Capture) -> None:
+    assert dora_build(NODE.format(build="echo built"), "--quiet") == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nodes_of_other_machines_are_built_here_with_a_warning(dora_build: Call, capfd: Capture) -> None:
+    text = NODE.format(build="touch built") + "    deploy: {machine: arm}\n"
+    assert dora_build(text) == 0
+    assert capfd.readouterr().err == "warning: nodes with 'deploy' are built on this machine: a\n"
+    assert Path("built").exists()
+    assert dora_build(text, "--local") == 0
+    assert capfd.readouterr().err == ""
