@@ -214,6 +214,7 @@ class Flow:
         self.environment = inherited | {"DORA_HOME": str(self.home)}
         self.keys: dict[str, Any] = {}
         self._nodes: list[dict[str, Any]] = []
+        self._file: str | None = None
         self._runs: list[Run] = []
         self._left: list[str] = []
         self._shm = set(os.listdir("/dev/shm"))
@@ -236,9 +237,14 @@ class Flow:
         """Add a node with these operators."""
         self._nodes.append({"id": name, "operators": list(operators), **keys})
 
+    def use_file(self, text: str) -> None:
+        """Take this as the dataflow file, to the letter, instead of what was added."""
+        self._file = text
+
     def start(self, *options: str, prefix: tuple[str, ...] = (), environment: Mapping[str, str] | None = None) -> Run:
         """Start `dora run` with these options; `prefix` is a command that starts it, such as `unshare -m`."""
-        (self.folder / "dataflow.yml").write_text(yaml.safe_dump({**self.keys, "nodes": self._nodes}))
+        text = self._file or yaml.safe_dump({**self.keys, "nodes": self._nodes})
+        (self.folder / "dataflow.yml").write_text(text)
         token = uuid.uuid4().hex
         command = [*prefix, sys.executable, "-m", "dora", "run", *options, "dataflow.yml"]
         run = Run(self.folder, command, {**self.environment, **(environment or {}), TOKEN: token}, token)

@@ -1,0 +1,1 @@
+node.log("info", "Processing item", {"count": str(i)})

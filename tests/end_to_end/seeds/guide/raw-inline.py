@@ -1,0 +1,1 @@
+np.asarray(buf, dtype=np.uint8)[:] = frame

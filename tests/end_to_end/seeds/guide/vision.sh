@@ -1,0 +1,2 @@
+dora build --uv dataflow.yml
+dora run --uv dataflow.yml

@@ -1,0 +1,3 @@
+input_id, value = node.next()
+# or
+for input_id, value in node:

@@ -1,0 +1,1 @@
+node.send_output("string", b"string")
