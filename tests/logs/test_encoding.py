@@ -84,7 +84,7 @@ def test_far_times_do_no_harm(time: str) -> None:
     assert encode_file_lines([entry])
     assert encode_log_message(entry, None)
     for name in FORMATS:
-        assert make_format(name, is_coloured=False, dataflow_id=None)([entry], False)
+        assert make_format(name, is_coloured=False, dataflow_id=None)([entry])
 
 
 def test_line_of_the_log_file_has_the_keys_of_dora_rs_in_their_order() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dora.logs.entry import LogEntry
+from dora.logs.entry import LogEntry, plain_entries
 from dora.logs.formats import is_coloured, make_format, node_colour
 
 RAW = LogEntry(1_000_000_000, "stdout", "camera", "stdout", "hello", None, None, "hello")
@@ -25,8 +25,8 @@ def _local_time_is_utc_plus_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     time.tzset()
 
 
-def shown(name: str, *entries: LogEntry, is_system: bool = False, is_coloured: bool = False) -> str:
-    return make_format(name, is_coloured=is_coloured, dataflow_id="uuid")(entries, is_system).decode()
+def shown(name: str, *entries: LogEntry, is_coloured: bool = False) -> str:
+    return make_format(name, is_coloured=is_coloured, dataflow_id="uuid")(entries).decode()
 
 
 def test_pretty_pads_the_level_and_shows_local_time() -> None:
@@ -34,7 +34,7 @@ def test_pretty_pads_the_level_and_shows_local_time() -> None:
 
 
 def test_pretty_names_dora_for_lines_about_the_dataflow() -> None:
-    assert shown("pretty", SYSTEM, is_system=True) == "02:01:02 INFO   [dora]: all nodes are ready\n"
+    assert shown("pretty", SYSTEM) == "02:01:02 INFO   [dora]: all nodes are ready\n"
 
 
 def test_compact_has_upper_case_levels_and_no_padding() -> None:
@@ -48,7 +48,7 @@ def test_json_is_one_object_per_line() -> None:
 
 
 def test_json_of_a_line_about_the_dataflow_names_no_node() -> None:
-    assert json.loads(shown("json", SYSTEM, is_system=True))["node_id"] is None
+    assert json.loads(shown("json", SYSTEM))["node_id"] is None
 
 
 def test_only_pretty_has_colours() -> None:
@@ -81,3 +81,28 @@ def test_text_that_utf_8_cannot_hold_is_escaped() -> None:
 def test_unknown_format_is_an_error_that_lists_the_formats() -> None:
     with pytest.raises(ValueError, match=r"'xml' is not a log format \(pretty, compact, json\)"):
         shown("xml")
+
+
+def said(message: str) -> LogEntry:
+    return plain_entries(0, "n", "stdout", [message])[0]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b[2J\x1b[1;1Hcleared", "cleared"),
+        ("\x1b]0;title\x07text", "text"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b(B\x1b7\x1bMx", "x"),
+        ("nul \x00, bell \x07, lone \x1b", "nul \\x00, bell \\x07, lone \\x1b"),
+        ("tab\tand two\nlines", "tab\tand two\nlines"),
+    ],
+)
+def test_what_a_node_prints_does_not_steer_the_terminal(message: str, text: str) -> None:
+    assert shown("compact", said(message)).endswith(f" STDOUT n: {text}\n")
+
+
+def test_colours_of_a_node_reach_a_coloured_terminal_and_end_with_their_line() -> None:
+    line = shown("pretty", said("\x1b[31mred\x1b[2K"), is_coloured=True)
+    assert line.endswith(": \x1b[31mred\x1b[0m\n")

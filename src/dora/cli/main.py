@@ -36,6 +36,7 @@ class Command(NamedTuple):
 COMMANDS: Final[dict[str, Command]] = {
     "run": Command("dora.cli.run", "run", "Run a dataflow on this machine until its nodes have ended"),
     "build": Command("dora.cli.build", "build", "Make the nodes of a dataflow ready to run, without running them"),
+    "logs": Command("dora.cli.logs", "logs", "Show what the nodes of a run have logged"),
     "validate": Command("dora.cli.validate", "validate", "Check dataflow files without running anything"),
 }
 

@@ -11,7 +11,7 @@ constant text is put around them by one replace.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -64,7 +64,41 @@ class _FileLine(msgspec.Struct, gc=False):
     fields: dict[str, object] | None
 
 
+class _PlacedFileLine(msgspec.Struct, gc=False, omit_defaults=True):
+    """A `_FileLine` of an entry that knows where in the program it was made: more keys behind those of dora-rs."""
+
+    ts: str
+    level: str
+    node: str
+    stream: str
+    msg: str
+    target: str | None
+    fields: dict[str, object] | None
+    module_path: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+class _StoredLine(msgspec.Struct, gc=False):
+    """A line of a log file, in this form or in that of `_LogMessage` (dora cli, section 10.2)."""
+
+    ts: datetime | None = None
+    timestamp: datetime | None = None
+    level: str | None = None
+    node: str | None = None
+    node_id: str | None = None
+    stream: str | None = None
+    msg: str | None = None
+    message: str | None = None
+    target: str | None = None
+    fields: dict[str, Any] | None = None
+    module_path: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+
 _decode_structured: Final = msgspec.json.Decoder(_StructuredLine).decode
+_decode_stored: Final = msgspec.json.Decoder(_StoredLine).decode
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -83,10 +117,54 @@ def parse_structured(raw: str, node: str, stream: str) -> LogEntry | None:
         fields = {key: value for key, value in fields.items() if key != "message"} or None
     if level is None or message is None or not _is_shallow(fields, MOST_LEVELS):
         return None
-    ts_ns = round(line.timestamp.timestamp() * 1e6) * 1000
     return LogEntry(
-        ts_ns, level, node, stream, message, line.target, fields, raw, line.module_path, line.file, line.line
+        _ns_of(line.timestamp),
+        level,
+        node,
+        stream,
+        message,
+        line.target,
+        fields,
+        raw,
+        line.module_path,
+        line.file,
+        line.line,
     )
+
+
+def decode_file_line(raw: bytes, node: str) -> LogEntry | None:
+    """The entry in a line of a log file; None for something else, such as a line that a crash tore.
+
+    Args:
+        node: whose file it is, where the line does not say it.
+    """
+    try:
+        line = _decode_stored(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    instant = line.ts or line.timestamp
+    message = line.msg if line.msg is not None else line.message
+    if instant is None or message is None or not _is_shallow(line.fields, MOST_LEVELS):
+        return None
+    return LogEntry(
+        _ns_of(instant),
+        _LEVEL_OF_WORD.get((line.level or STDOUT).lower(), STDOUT),
+        line.node or line.node_id or node,
+        line.stream or STDOUT,
+        message,
+        line.target,
+        line.fields,
+        message,
+        line.module_path,
+        line.file,
+        line.line,
+    )
+
+
+def _ns_of(instant: datetime) -> int:
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=timezone.utc)
+    return round(instant.timestamp() * 1e6) * 1000
 
 
 def _is_shallow(value: object, levels: int) -> bool:
@@ -98,17 +176,16 @@ def _is_shallow(value: object, levels: int) -> bool:
     return True
 
 
-def encode_log_message(entry: LogEntry, dataflow_id: str | None, *, is_system: bool = False) -> bytes:
+def encode_log_message(entry: LogEntry, dataflow_id: str | None) -> bytes:
     """The entry as one line of JSON without its end: `--log-format json`, `dora/logs`, `send_logs_as`.
 
-    Args:
-        is_system: the line is dora's own; a system entry about no node has node_id null.
+    An entry about the whole dataflow has node_id null.
     """
     return _encoder.encode(
         _LogMessage(
             build_id=None,
             dataflow_id=dataflow_id,
-            node_id=None if is_system and not entry.node else entry.node,
+            node_id=entry.node or None,
             daemon_id=None,
             level=entry.level if entry.level == STDOUT else entry.level.upper(),
             target=entry.target,
@@ -136,6 +213,8 @@ def encode_file_lines(entries: Sequence[LogEntry]) -> bytes:
     return _encoder.encode_lines([_file_line(entry) for entry in entries])
 
 
-def _file_line(entry: LogEntry) -> _FileLine:
-    ts = rfc3339(entry.ts_ns, digits=3)
-    return _FileLine(ts, entry.level, entry.node, entry.stream, entry.message, entry.target, entry.fields)
+def _file_line(entry: LogEntry) -> _FileLine | _PlacedFileLine:
+    start = (rfc3339(entry.ts_ns, digits=3), entry.level, entry.node, entry.stream, entry.message)
+    if entry.file is None and entry.module_path is None:
+        return _FileLine(*start, entry.target, entry.fields)
+    return _PlacedFileLine(*start, entry.target, entry.fields, entry.module_path, entry.file, entry.line)

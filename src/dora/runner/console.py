@@ -52,7 +52,6 @@ class ConsoleOptions(NamedTuple):
 class _Lines(NamedTuple):
     entries: Sequence[LogEntry]
     size_bytes: int
-    is_system: bool
 
 
 class _Note(NamedTuple):
@@ -104,7 +103,7 @@ class Console:
                 self.skipped_lines += len(shown)
                 return
             self._queue_skip_notice()
-            self._queue.append(_Lines(shown, size_bytes, False))
+            self._queue.append(_Lines(shown, size_bytes))
             self._waiting_bytes += size_bytes
         self._wake_up()
 
@@ -113,7 +112,7 @@ class Console:
         entry = _own_entry(text, level, node)
         if self._options.is_quiet or not self._is_shown(entry) or self._done.is_set():
             return
-        self._queue.append(_Lines([entry], 0, True))
+        self._queue.append(_Lines([entry], 0))
         self._wake_up()
 
     def note(self, text: str) -> None:
@@ -156,7 +155,7 @@ class Console:
         count, self._skipped_now = self._skipped_now, 0
         if count and not self._options.is_quiet:
             text = f"{count} lines are not shown: the output is not read fast enough (the log files have them)"
-            self._queue.append(_Lines([_own_entry(text, "warn", None)], 0, True))
+            self._queue.append(_Lines([_own_entry(text, "warn", None)], 0))
 
     # The rest runs on the writer thread.
 
@@ -190,12 +189,12 @@ class Console:
 
     def _write_lines(self, first: _Lines) -> None:
         """Write a batch, together with the small ones behind it."""
-        block = self._format(first.entries, first.is_system)
+        block = self._format(first.entries)
         size_bytes = first.size_bytes
         while len(block) < _WRITE_BYTES and self._queue and isinstance(self._queue[0], _Lines):
             item = self._queue.popleft()
             assert isinstance(item, _Lines)  # nobody else takes from the left
-            block += self._format(item.entries, item.is_system)
+            block += self._format(item.entries)
             size_bytes += item.size_bytes
         if self._options.is_terminal:
             self._erase_status()

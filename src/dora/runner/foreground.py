@@ -17,6 +17,7 @@ from dora.dataflow.load import load_dataflow
 from dora.dataflow.programs import check_local
 from dora.errors import DescriptorError
 from dora.ids import new_dataflow_id
+from dora.logs.formats import is_coloured
 from dora.logs.levels import parse_filter
 from dora.runner.builds import needs_build
 from dora.runner.built import Built
@@ -131,7 +132,7 @@ def _make_console(options: RunOptions, dataflow: Dataflow, dataflow_id: str) -> 
             level=options.log_level,
             filters=filters,
             is_terminal=is_terminal,
-            is_coloured=is_terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+            is_coloured=is_coloured(os.environ, is_terminal=is_terminal),
             is_quiet=options.is_quiet,
             dataflow_id=dataflow_id,
         )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from dora.logs import places
 from dora.runner import processes as p
 from dora.runner import stimuli as s
 from dora.runner.console import Console
@@ -30,6 +31,7 @@ from dora.runner.output_pipes import OutputPipes
 from dora.runner.progress import Progress
 from dora.runner.reactor import Reactor
 from dora.runner.report import final_report
+from dora.runner.run_log import RunLog
 from dora.runner.runtime_dir import sweep_stale
 from dora.runner.state.routes import is_runner_sender
 from dora.runner.state.supervisor import Supervisor
@@ -79,7 +81,9 @@ class Runner:
         self._slots = {str(node.id): slot for slot, node in enumerate(launcher.dataflow.nodes)}
         self._server = self._make_server()
         self._log_outputs = LogOutputs(launcher.dataflow, launcher.dataflow_id, self._page, self._own_arena)
-        self._log_dir = launcher.dataflow.working_dir / "out" / launcher.dataflow_id
+        self._log_dir = launcher.dataflow.working_dir / places.FOLDER / launcher.dataflow_id
+        self._warn_of_file = first_only(console.note)
+        self._run_log = RunLog(self._log_dir, launcher.dataflow, warn=self._warn_of_file)
         self._logs = self._make_logs()
         has_log_readers = any(is_runner_sender(route.sender) for route in supervisor.routes)
         on_entries = self._log_outputs.entries if has_log_readers else None
@@ -116,7 +120,7 @@ class Runner:
     def take_signal(self, signum: int) -> None:
         """A signal to the runner itself."""
         if signum == signal.SIGTSTP:
-            self._console.system("Ctrl-Z is ignored: the nodes would stall; Ctrl-C stops the dataflow", "warn")
+            self._announce("Ctrl-Z is ignored: the nodes would stall; Ctrl-C stops the dataflow", "warn")
         elif signum == signal.SIGCHLD:
             self._launcher.processes.reap_strays()
         else:
@@ -132,21 +136,20 @@ class Runner:
             self._reactor,
             tell=self._tell,
             announce=self._page.announce,
-            warn=lambda text: self._console.system(text, "warn"),
+            warn=lambda text: self._announce(text, "warn"),
         )
 
     def _make_logs(self) -> dict[str, NodeLog]:
         logs = {}
-        warn_of_file = first_only(self._console.note)
         for node in self._launcher.dataflow.nodes:
             if node.is_dynamic:
                 continue
             name = str(node.id)
             file = LogFile(
-                self._log_dir / f"log_{name}.jsonl",
+                places.file_of(self._log_dir, name),
                 node.log.max_log_size_bytes,
                 node.log.max_rotated_files,
-                warn=warn_of_file,
+                warn=self._warn_of_file,
             )
             sink = self._log_outputs.line_sink(name)
             logs[name] = NodeLog(name, file, node.log, on_line=sink, warn=self._console.note)
@@ -157,8 +160,13 @@ class Runner:
         return os.dup(fd), size_bytes
 
     def _show(self, note: Note) -> None:
-        if note.level != "debug" or self._shows_details:
-            self._console.system(note.text, note.level, note.node)
+        self._announce(note.text, note.level, note.node)
+
+    def _announce(self, text: str, level: str, node: str | None = None) -> None:
+        """A line of our own: on the console, and in the log."""
+        self._run_log.add(text, level, node)
+        if level != "debug" or self._shows_details:
+            self._console.system(text, level, node)
 
     # -- the loop
 
@@ -240,6 +248,8 @@ class Runner:
         text = final_report(summary, is_quiet=self._options.is_quiet)
         for log in self._logs.values():
             log.file.close()
+        self._run_log.add(text or "every node ended well", "error" if supervisor.has_failed else "info")
+        self._run_log.close()
         self._page.close()
         if supervisor.has_failed and self._options.on_failure is not None:
             self._options.on_failure(text)

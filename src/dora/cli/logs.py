@@ -1,0 +1,165 @@
+"""`dora logs [ID_OR_NAME]`: what the nodes of a run have printed and logged."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from dora.cli.durations import DURATION
+from dora.logs.formats import FORMATS
+from dora.logs.levels import LEVELS, STDOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dora.logs.entry import LogEntry
+    from dora.logs.formats import Format
+    from dora.logs.reading import LogQuery
+
+_LOOK_S: Final = 0.1
+_BATCH: Final = 1000
+_EPILOG: Final = """\b
+Examples:
+  dora logs --local                            everything that the last run here has logged
+  dora logs --local --follow --node camera     go on while the run does
+  dora logs --local detection --tail 50        the last lines of the last run of detection.yml
+  dora logs --local --since 10m --level warn --grep timeout
+  dora logs --local --log-format json | jq .message
+
+Ctrl-C ends --follow; it ends by itself when the run is over.
+"""
+
+
+class Instant(click.ParamType):  # type: ignore[type-arg] # generic in the stubs of some versions only
+    """Nanoseconds since 1970, written as a duration before now or as a date and time."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read `value`; a usage error if it is neither."""
+        if isinstance(value, int):
+            return value
+        try:
+            instant = datetime.datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        except ValueError:
+            return time.time_ns() - round(DURATION.convert(value, param, ctx) * 1e9)
+        return round(instant.timestamp() * 1e9)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.argument("wanted", metavar="[ID_OR_NAME]", required=False)
+@click.argument("surplus", metavar="", required=False)
+@click.option("--local", "is_local", is_flag=True, help="Read the files in ./out and ask no background service.")
+@click.option("-n", "--node", "nodes", multiple=True, metavar="NODE", help="Only this node; may be repeated.")
+@click.option("--all-nodes", is_flag=True, help="All nodes, merged by time (the default).")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on with what is logged from now on.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines of all nodes together.")
+@click.option("--since", "since_ns", type=Instant(), metavar="TIME", help="Newer than 10m ago, or a date and time.")
+@click.option("--until", "until_ns", type=Instant(), metavar="TIME", help="Older than 10m ago, or a date and time.")
+@click.option("--grep", default="", metavar="TEXT", help="With TEXT in message, node or logger, in any case.")
+@click.option(
+    "--level",
+    "--log-level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    default=STDOUT,
+    envvar="DORA_LOG_LEVEL",
+    help="At least this severe; `stdout`, the default, is everything.",
+)
+@click.option(
+    "--log-format",
+    "--format",
+    "layout",
+    type=click.Choice(FORMATS, case_sensitive=False),
+    default="pretty",
+    envvar="DORA_LOG_FORMAT",
+    help="How lines are shown.",
+)
+@click.option("--log-filter", default="", envvar="DORA_LOG_FILTER", metavar="N=LEVEL,..", help="Level per node.")
+def logs(wanted: str | None, surplus: str | None, **stated: Any) -> int:
+    """Show what the nodes of a run have logged, all of them merged by time."""
+    if surplus is not None:
+        raise click.UsageError(f"unexpected {surplus!r}: name a node with `--node {surplus}`")
+    if stated["all_nodes"] and stated["nodes"]:
+        raise click.UsageError("--all-nodes and --node exclude each other")
+    if stated["follows"] and stated["until_ns"] is not None:
+        raise click.UsageError("--follow and --until exclude each other")
+    return show_local(Path(), wanted, _query(stated), stated["layout"], follows=stated["follows"])
+
+
+def _query(stated: dict[str, Any]) -> LogQuery:
+    from dora.logs.levels import parse_filter
+    from dora.logs.reading import LogQuery
+
+    try:
+        filters = parse_filter(stated["log_filter"])
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    return LogQuery(
+        nodes=frozenset(stated["nodes"]) or None,
+        since_ns=stated["since_ns"],
+        until_ns=stated["until_ns"],
+        grep=stated["grep"],
+        level=stated["level"],
+        filters=filters,
+        tail=stated["tail"],
+    )
+
+
+def show_local(base: Path, wanted: str | None, query: LogQuery, layout: str, *, follows: bool) -> int:
+    """Show the log files in `base/out`; returns the exit code.
+
+    Raises:
+        LogsNotFoundError: there are none of that run or node.
+    """
+    from dora.logs.formats import is_coloured, make_format
+    from dora.logs.places import LogsNotFoundError, choose_run, find_runs, is_going_on
+    from dora.logs.reading import RunReader
+
+    _raise_descriptor_limit()
+    run = choose_run(find_runs(base), wanted, base)
+    reader = RunReader(run, query)
+    in_colour = is_coloured(os.environ, is_terminal=sys.stdout.isatty())
+    shape = make_format(layout, is_coloured=in_colour, dataflow_id=run.id)
+    try:
+        _print(reader.history(), shape)
+        is_over = not follows
+        while not is_over:
+            is_over = is_going_on(run.folder) is False  # asked first: what it said last must be read, too
+            _print(reader.news(), shape)
+            if not is_over:
+                time.sleep(_LOOK_S)
+    except KeyboardInterrupt:
+        if not follows:
+            raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LogsNotFoundError(f"cannot read {error.filename or run.folder}: {error.strerror}") from error
+    finally:
+        reader.close()
+    for complaint in reader.complaints():
+        print(f"warning: {complaint}", file=sys.stderr)
+    return 0
+
+
+def _print(entries: Iterable[LogEntry], shape: Format) -> None:
+    waiting = iter(entries)
+    while batch := list(islice(waiting, _BATCH)):
+        sys.stdout.buffer.write(shape(batch))
+        sys.stdout.buffer.flush()
+
+
+def _raise_descriptor_limit() -> None:
+    """The files of all nodes are open at the same time, up to 101 of each."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
