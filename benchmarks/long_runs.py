@@ -19,7 +19,18 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from end_to_end.running import Flow
-from end_to_end.scenarios import clocks, cycles, ends, floods, limits, neighbours, sizes, starts, transports
+from end_to_end.scenarios import (
+    clocks,
+    cycles,
+    ends,
+    floods,
+    limits,
+    neighbours,
+    published,
+    sizes,
+    starts,
+    transports,
+)
 from end_to_end.scenarios.marks import Mark
 
 Scenario = Callable[[Flow, int], list[Mark]]
@@ -85,6 +96,9 @@ LONG_RUNS = [
     LongRun(
         "chain", 10, "20 nodes at 1 kHz, {count} s (58)", lambda flow, count: neighbours.paced_chain(flow, 20, count)
     ),
+    LongRun("published", 50, "published packages in a venv, {count} messages each", published.prepared),
+    LongRun("published-uv", 50, "the same with --uv", published.managed),
+    LongRun("published-0.3.5", 1, "a package for dora-rs 0.3.5 with --uv", published.managed_stubborn),
     LongRun("chain-flood", 20_000, "20 nodes beside 3, {count} messages in flood (58)", chain_flood),
 ]
 

@@ -24,6 +24,7 @@ from dora.runner import build_state, downloads, environments
 from dora.runner.interpreter import base_environment, downloads_of, interpreter_for
 from dora.runner.options import BuildOptions
 from dora.runner.package_index import settings_for_uv
+from dora.runner.pip_guard import guard_of_pip
 
 FAILED_COMMAND: Final = "DORA_FAILED_COMMAND"
 BASH_TRAP: Final = f"""trap 'printf %s "$BASH_COMMAND" >"${FAILED_COMMAND}"' ERR\n"""
@@ -175,6 +176,8 @@ class Planner:
             prelude = environments.PIP_THROUGH_UV.format(uv=shlex.quote(uv))
         else:
             variables["PATH"] = self._path_with_interpreter(node, variables.get("PATH", os.defpath))
+            if _INSTALLER.search(node.build or ""):
+                variables |= guard_of_pip(self._cache(), variables)
         bash = shutil.which("bash", path=variables["PATH"])
         if bash is not None:
             prelude += BASH_TRAP

@@ -237,4 +237,6 @@ def _advice(tail: Sequence[str]) -> str:
         return "\nhint: use --uv (an environment per node), or run dora from a virtual environment"
     if "pip: command not found" in text or "No module named pip" in text:
         return "\nhint: there is no pip for this Python; use --uv"
+    if "(constraint) dora-rs==" in text:
+        return "\nhint: that package asks for another dora-rs than the one that runs; use --uv, which overrules it"
     return ""

@@ -26,7 +26,7 @@ def settings_for_uv(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables for uv that say what pip's settings say."""
     if any(environ.get(name) for name in _OWN_OF_UV):
         return {}
-    pip = _pip_settings(environ)
+    pip = pip_settings(environ)
     found = {
         "UV_DEFAULT_INDEX": pip.get("index-url", ""),
         "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
@@ -40,7 +40,8 @@ def settings_for_uv(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
+def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """What pip is told by its configuration files and variables, by option (`find-links`)."""
     found: dict[str, str] = {}
     for file in _config_files(environ):
         parser = configparser.RawConfigParser()
