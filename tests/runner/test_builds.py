@@ -228,8 +228,9 @@ def test_nothing_to_build_creates_nothing(folder: Folder) -> None:
 
 def test_build_state_is_kept_out_of_version_control(folder: Folder) -> None:
     folder.build(Node("a", "a.py", build="true"))
-    assert [path.name for path in folder.path.iterdir()] == [".dora"]
+    assert sorted(path.name for path in folder.path.iterdir()) == [".dora", "out"]
     assert (folder.path / ".dora" / ".gitignore").read_text() == "*\n"
+    assert (folder.path / "out" / ".gitignore").read_text() == "/dataflow.dora-session.yaml\n"
 
 
 def test_environment_that_the_build_makes_may_be_stated(folder: Folder) -> None:
@@ -317,14 +318,14 @@ def test_download_with_a_wrong_checksum_is_an_error_and_leaves_no_file(
 ) -> None:
     root, url = served
     (root / "tool").write_text("wrong")
-    with pytest.raises(NodeError, match=r"download of http.* returned exit status 1:\n.*expected sha256 00"):
+    with pytest.raises(NodeError, match=r"node .a.: download of http.* failed:\n.*expected sha256 00"):
         folder.build(Node("a", f"{url}/tool", path_sha256="00" * 32))
     assert list((folder.path / "build" / ("00" * 32)).iterdir()) == []
 
 
 @pytest.mark.slow
 def test_url_that_is_not_there_is_an_error(folder: Folder, served: tuple[Path, str]) -> None:
-    with pytest.raises(NodeError, match=r"exit status 1:\n  cannot download http://.*/none.py: HTTP Error 404"):
+    with pytest.raises(NodeError, match=r"failed:\n  cannot download http://.*/none.py: HTTP Error 404"):
         folder.build(Node("a", f"{served[1]}/none.py"))
 
 

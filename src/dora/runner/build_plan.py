@@ -6,7 +6,6 @@ Strategy: planning looks (fingerprints, stamps, files) and decides; it starts no
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
@@ -21,6 +20,7 @@ from typing import Final
 from dora.dataflow.descriptor import Dataflow, Node
 from dora.errors import DescriptorError
 from dora.runner import build_state, downloads, environments
+from dora.runner.built import Built
 from dora.runner.interpreter import base_environment, downloads_of, interpreter_for
 from dora.runner.options import BuildOptions
 from dora.runner.package_index import settings_for_uv
@@ -41,6 +41,7 @@ class Step:
         state: what is being done, for the progress line.
         shown: the command as the user knows it, for the error.
         finish: to be called when the process ended well.
+        is_own: a step of ours; what it prints when it fails says why.
     """
 
     argv: tuple[str, ...]
@@ -48,6 +49,7 @@ class Step:
     state: str
     shown: str
     finish: Callable[[], None] | None = None
+    is_own: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,15 @@ class Planner:
 
     Attributes:
         environ: what builds inherit.
-        managed_envs: the environments of `--uv`, by node.
+        built: where nodes live, as far as it is known before they are built.
+        checksums: what a lock file says of URLs.
     """
 
     dataflow: Dataflow
     options: BuildOptions
     environ: Mapping[str, str]
-    managed_envs: Mapping[str, Path]
+    built: Built
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
     def plan(self) -> list[Job]:
         """The jobs that are not done yet; the same build in the same environment is one job."""
@@ -94,19 +98,25 @@ class Planner:
 
     def fingerprint(self, node: Node) -> str:
         """Changes when the `build` of the node has to run again."""
-        env = self.managed_envs.get(node.id)
+        env = self.built.managed_envs.get(node.id)
+        clone = [self._folder(node)] if node.git is not None else []
         if env is not None:
-            return build_state.fingerprint(node, self._folder(node), [environments.environment_id(env)])
+            return build_state.fingerprint(node, self._folder(node), [environments.environment_id(env), *clone])
         interpreter = self._interpreter(node)
         settings = Path(interpreter).parent.parent / "pyvenv.cfg"
         times = [file.stat().st_mtime_ns for file in (Path(interpreter), settings) if file.exists()]
-        return build_state.fingerprint(node, self._folder(node), [interpreter, *times])
+        return build_state.fingerprint(node, self._folder(node), [interpreter, *times, *clone])
+
+    def downloads(self) -> dict[str, Path]:
+        """What is downloaded, and where it is kept."""
+        found = [downloads_of(node, self._folder(node)) for node in self.dataflow.nodes]
+        return {url: file for files in found for url, file in files.items()}
 
     def _folder(self, node: Node) -> Path:
-        return self.dataflow.working_dir
+        return self.built.working_dirs.get(str(node.id), self.dataflow.working_dir)
 
     def _key(self, node: Node) -> object:
-        if node.id in self.managed_envs or downloads_of(node, self._folder(node)):
+        if node.id in self.built.managed_envs or downloads_of(node, self._folder(node)):
             return node.id
         return (node.build, *node.env.items(), self._interpreter(node), self._folder(node))
 
@@ -115,21 +125,22 @@ class Planner:
         steps: list[Step] = []
         notes: list[str] = []
         for url, file in downloads_of(node, folder).items():
-            if not self._is_downloaded(file, node.path_sha256):
-                steps.append(self._download_step(url, file, node.path_sha256))
-                if node.path_sha256 is None:
+            sha256 = node.path_sha256 or self.checksums.get(url)
+            if not self._is_downloaded(file, sha256):
+                steps.append(self._download_step(url, file, sha256))
+                if sha256 is None:
                     hint = "" if node.is_runtime else "; give its 'path_sha256'"
                     notes.append(f"warning: {url} is used unchecked{hint}")
         if node.build:
             steps += self._build_steps(node)
-        env = self.managed_envs.get(node.id)
+        env = self.built.managed_envs.get(node.id)
         is_sharing = node.build and env is None and _INSTALLER.search(node.build)
         shared = self._interpreter(node) if is_sharing else None
         return Job((str(node.id),), str(folder), tuple(steps), shared, tuple(notes)) if steps else None
 
     def _build_steps(self, node: Node) -> list[Step]:
         steps = []
-        env = self.managed_envs.get(node.id)
+        env = self.built.managed_envs.get(node.id)
         uv = environments.find_uv(self.environ) if env is not None else ""
         if env is not None and not environments.is_ready(env):
             steps.append(self._environment_step(node, env, uv))
@@ -141,17 +152,11 @@ class Planner:
     def _is_downloaded(self, file: Path, sha256: str | None) -> bool:
         if self.options.is_forced or not file.exists():
             return False
-        if sha256 is None:
-            return True
-        with file.open("rb") as content:
-            digest = hashlib.sha256()
-            while chunk := content.read(1 << 20):
-                digest.update(chunk)
-        return digest.hexdigest() == sha256.lower()
+        return sha256 is None or downloads.checksum_of(str(file)) == sha256.lower()
 
     def _download_step(self, url: str, file: Path, sha256: str | None) -> Step:
         argv = (sys.executable, "-I", downloads.__file__, url, str(file), sha256 or "")
-        return Step(argv, dict(self.environ), "downloading", f"download of {url}")
+        return Step(argv, dict(self.environ), "downloading", f"download of {url}", is_own=True)
 
     def _cache(self) -> Path:
         return environments.cache_dir(self.environ, self.dataflow.working_dir)
@@ -165,6 +170,7 @@ class Planner:
             "creating its environment",
             f"creation of {env}",
             finish=partial(environments.finish, env, environments.environment_id(env)),
+            is_own=True,
         )
 
     def _build_step(self, node: Node, env: Path | None, uv: str) -> Step:

@@ -208,6 +208,9 @@ class _JobRunner:
 
     def _failure(self, active: _Active, report: Exited) -> str:
         """What the user reads: node, command, how it ended, the last lines, and advice where there is some."""
+        tail = "".join(f"\n  {line}" for line in active.tail)
+        if active.step.is_own:
+            return f"node '{active.name}': {active.step.shown} failed{':' if tail else ''}{tail}"
         try:
             with open(self._failed_command_file(active), encoding="utf-8", errors="replace") as file:
                 command = file.read()
@@ -217,7 +220,6 @@ class _JobRunner:
             how = f"was ended by {signal.Signals(report.signum or 0).name}"
         else:
             how = f"returned exit status {report.code}"
-        tail = "".join(f"\n  {line}" for line in active.tail)
         return f"node '{active.name}': build command `{command}` {how}{':' if tail else ''}{tail}{_advice(active.tail)}"
 
     def _fates(self) -> str:

@@ -32,6 +32,6 @@ def build_all(dataflow: Dataflow, options: BuildOptions, listener: Listener) -> 
 def needs_build(dataflow: Dataflow) -> bool:
     """Whether any node has something to build, to clone or to download."""
     nodes = dataflow.nodes
-    return any(node.build or is_url(node.path) for node in nodes) or any(
+    return any(node.build or node.git is not None or is_url(node.path) for node in nodes) or any(
         is_url(operator.source) for node in nodes for operator in node.operators
     )

@@ -36,6 +36,15 @@ def download(url: str, file: str, sha256: str) -> None:
             os.unlink(unfinished)
 
 
+def checksum_of(file: str) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as content:
+        while chunk := content.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def main(url: str, file: str, sha256: str = "") -> int:
     try:
         download(url, file, sha256)
