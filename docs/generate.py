@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import click
+from api_page import api_page
 
 from dora import env, errors
 from dora.cli.main import COMMANDS
@@ -90,7 +91,13 @@ def cli_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-PAGES = {"cli.md": cli_page, "dataflow.md": dataflow_page, "env.md": env_page, "errors.md": errors_page}
+PAGES = {
+    "cli.md": cli_page,
+    "dataflow.md": dataflow_page,
+    "env.md": env_page,
+    "errors.md": errors_page,
+    "node-api.md": api_page,
+}
 
 
 def main() -> None:

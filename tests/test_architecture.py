@@ -23,12 +23,13 @@ SOURCE = ROOT / "src" / "dora"
 BASE = {"errors", "ids", "clock", "env"}
 LOW = BASE | {"dataflow", "messages", "transport", "logs"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
-EVERYTHING |= {"arrow_json", "builder", "commands", "testing", "cuda", "__init__"}
+EVERYTHING |= {"arrow_json", "ros2", "builder", "commands", "testing", "cuda", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": EVERYTHING,  # public names, resolved on first use
     "__main__": {"cli"},
     **{name: BASE for name in BASE},
     "arrow": BASE,
+    "ros2": BASE,
     "arrow_json": BASE,
     "dataflow": BASE,
     "messages": BASE | {"dataflow"},  # descriptor types only

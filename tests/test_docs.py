@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dora import env
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +70,19 @@ def test_generated_pages_are_up_to_date(tmp_path: Path) -> None:
     subprocess.run([ROOT / "scripts" / "docs", tmp_path], env=environment, check=True, timeout=30)
     for page in tmp_path.iterdir():
         assert page.read_text() == (ROOT / "docs" / page.name).read_text(), f"run scripts/docs: {page.name}"
+
+
+def test_every_public_name_of_the_api_has_a_text() -> None:
+    page = (ROOT / "docs" / "node-api.md").read_text()
+    headings = [line for line in page.splitlines() if line.startswith("###")]
+    assert len(headings) > 90
+    for heading in headings:
+        assert not page.split(heading + "\n", 1)[1].lstrip("\n").startswith("#"), f"no docstring: {heading}"
+
+
+@pytest.mark.parametrize("name", ["Node", "run", "build", "MockNode", "DataflowBuilder", "torch_to_ipc_buffer"])
+def test_page_of_the_api_names_what_users_import(name: str) -> None:
+    assert f"### `{name}(" in (ROOT / "docs" / "node-api.md").read_text()
 
 
 def test_every_variable_that_is_read_is_in_the_table() -> None:

@@ -29,12 +29,15 @@ __all__ = ["DoraStatus", "Node", "__author__", "__version__", "build", "run", "s
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'dora' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(home), name)
+    home = _HOMES.get(name)
+    if home is not None:
+        value = getattr(importlib.import_module(home), name)
+    elif name.startswith("Ros2") and name in (ros2 := importlib.import_module("dora.ros2")).NAMES:
+        value = ros2.absent(name)
+    else:
+        raise AttributeError(f"module 'dora' has no attribute {name!r}")
     globals()[name] = value
     return value
 

@@ -32,6 +32,8 @@ from dora.dataflow.load import load_dataflow
 from dora.dataflow.schema import NODE_FIELDS, OPERATOR_FIELDS, ROOT_FIELDS
 from dora.errors import DescriptorError
 
+__all__ = ["DataflowBuilder", "Node", "Operator", "Output"]
+
 _POLICIES: Final = (BACKPRESSURE, DROP_OLDEST)
 _NODE_KEYS: Final = frozenset(NODE_FIELDS) - {"id", "operator", "operators"}
 _ROOT_KEYS: Final = frozenset(ROOT_FIELDS) - {"nodes"}

@@ -33,6 +33,8 @@ from typing import Any, Final, NamedTuple
 
 from dora import arrow
 
+__all__ = ["IpcHandle", "ipc_buffer_to_ipc_handle", "open_ipc_handle", "torch_to_ipc_buffer"]
+
 HANDLE_BYTES: Final = 64
 _LIBRARY: Final = "libcuda.so.1"
 _LAZY_PEER_ACCESS: Final = 1

@@ -198,7 +198,7 @@ def old_node(flow: Flow) -> None:
     """Tuples from `next()`, then from the iterator, of what `send_output` with bytes sends."""
     sender = NODE + snippet("send.py", OLD) * 2
     flow.node("old-sender", sender, outputs=["string"], env=OLD_API)
-    code = NODE + _with_body(snippet("next.py", OLD), "print(input_id, value)")
+    code = NODE + _with_body(snippet("next.txt", OLD), "print(input_id, value)")
     flow.node("old-printer", code, inputs={"string": "old-sender/string"}, env=OLD_API)
 
 
@@ -211,7 +211,7 @@ def old_operator(flow: Flow) -> None:
     """The class with `on_input`, with the body of a counter; its status is an enum of its own."""
     sender = NODE + snippet("send.py", OLD) * 5
     flow.node("string-sender", sender, outputs=["string"], env=OLD_API)
-    code = STATUS + snippet("op.py", OLD) + COUNTER
+    code = STATUS + snippet("op.txt", OLD) + COUNTER
     counter = flow.operator("counter", code, inputs={"string": "string-sender/string"}, outputs=["counter"])
     flow.runtime("counting", counter)
     print_inputs(flow, "counts", counter="counting/counter/counter")

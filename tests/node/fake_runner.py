@@ -21,6 +21,7 @@ from dora.clock import HybridClock
 from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as m
 from dora.node import node as node_module
+from dora.node import session as session_module
 from dora.node.inputs import Input
 from dora.node.link import Link, RunnerGone
 from dora.node.node import Node
@@ -319,7 +320,7 @@ class FakeRunner:
         """Close the node, then everything else."""
         while self._nodes:
             self._nodes.pop().close()
-        node_module._session = None
+        session_module.current = None
         self._listener.close()
         if self.link is not None:
             self.link.close()

@@ -6,7 +6,6 @@ same link; when the last one is gone the outputs close, while the process may li
 
 from __future__ import annotations
 
-import atexit
 import datetime
 import difflib
 import gc
@@ -14,7 +13,6 @@ import importlib
 import math
 import os
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Iterator
 from types import TracebackType
@@ -24,14 +22,13 @@ from dora import env
 from dora.errors import NodeError
 from dora.ids import data_id_fault
 from dora.node import events
-from dora.node.identity import identity_of
-from dora.node.link import Link, forked_error
+from dora.node.link import forked_error
 from dora.node.logs import Journal, bridge_logging
+from dora.node.session import open_session
 
 if TYPE_CHECKING:
-    from dora.node.outputs import Output
     from dora.node.patterns import StreamSegment
-    from dora.node.receiver import Receiver, Taken
+    from dora.node.receiver import Taken
     from dora.node.samples import SampleHandler
 
 
@@ -44,141 +41,11 @@ if env.NODE_CONFIG in os.environ:
 _LONGEST_WAIT_S = 86_400.0  # epoll takes no more than 24 days at once
 
 
-class Session:
-    """Everything behind the handles of one process."""
-
-    def __init__(self, node_id: str | None) -> None:
-        self.handles = 0
-        self.warned: set[str] = set()
-        self.outputs: dict[str, Output] = {}
-        self.link = Link(identity_of(node_id, os.environ))
-        try:
-            self._open()
-        except BaseException:
-            self._give_up()
-            raise
-
-    def _open(self) -> None:
-        # pyarrow comes only now: outside a dataflow Node() fails before it is loaded
-        from dora.node.outputs import Output
-        from dora.node.receiver import Receiver
-        from dora.transport.arena import Arena
-
-        self.link.wire()
-        self.receiver: Receiver = Receiver(self.link)
-        while self.link.outputs_wired:
-            name, fd, size = self.link.outputs_wired.popleft()
-            self.outputs[name] = Output(name, self.link, Arena(fd, size))
-        self.receiver.map_edges()
-        for output in self.outputs.values():
-            output.read_box()
-        self.link.on_news = self._spread_news
-        self.link.start()
-        self.receiver.begin()
-        atexit.register(self._hand_over)
-
-    def _give_up(self) -> None:
-        """The start failed: leave nothing open."""
-        self.link.give_up()
-        for output in self.outputs.values():
-            output.close()
-        if hasattr(self, "receiver"):
-            self.receiver.close()
-
-    def _spread_news(self) -> None:
-        for output in self.outputs.values():
-            output.try_read_box()
-
-    def _hand_over(self) -> None:
-        """The interpreter ends: what is queued for readers that were restarted goes to their new queues."""
-        if not (self.link.is_forked or self.link.is_closed):
-            self.link.pump()
-            self._spread_news()
-
-    @property
-    def id(self) -> str:
-        """The node's id in the file."""
-        return self.link.config.node_id
-
-    def close(self) -> None:
-        """The last handle is gone."""
-        if self.link.is_forked or self.link.is_closed:
-            return
-        self._hand_over()
-        atexit.unregister(self._hand_over)
-        for output in self.outputs.values():
-            output.close()
-        self.receiver.close()
-        self.link.close()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """The memory of the outputs goes with the last reference to them."""
-        global _session  # without its lock: a finalizer may run while this very thread holds it
-        self.link.on_news = None
-        self.outputs.clear()
-        if _session is self:
-            _session = None
-
-    def forget(self) -> None:
-        """In a forked child: the link belongs to the parent."""
-        self.receiver.forget()
-        for output in self.outputs.values():
-            output.forget()
-        self.link.abandon()
-
-
-_session: Session | None = None
-_session_lock = threading.Lock()
-
-
-def _open_session(node_id: str | None) -> Session:
-    global _session  # one link per process
-    with _session_lock:
-        session = _session
-        if session is None or session.link.is_closed or session.link.is_forked or _is_of_ended_run(session):
-            session = _session = _new_session(node_id)
-        elif isinstance(session, Session) and not session.link.is_spawned and node_id not in (None, session.id):
-            raise NodeError(
-                f"this process is already the dynamic node `{session.id}`: close that Node "
-                f"(`del node`, or `node.close()`) before `Node({node_id!r})`"
-            )
-        session.handles += 1
-        return session
-
-
-def _is_of_ended_run(session: Session) -> bool:
-    """A dynamic node whose dataflow has ended: a new `Node()` looks for another run."""
-    if not isinstance(session, Session) or session.link.is_spawned:
-        return False
-    session.link.pump()
-    return session.link.is_lost
-
-
-def _new_session(node_id: str | None) -> Session:
-    if env.NODE_CONFIG not in os.environ:
-        from dora.node import standalone  # outside a dataflow only
-
-        session: Session | None = standalone.session_for(node_id)
-        if session is not None:
-            return session
-    return Session(node_id)
-
-
-def _after_fork_in_child() -> None:
-    global _session_lock, _session  # the parent's lock may be held by a thread that does not exist here
-    _session_lock = threading.Lock()
-    if _session is not None:
-        _session.forget()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
 class Node:
     """A node of a dataflow: receives events, sends outputs.
 
-    Blocks until every node of the dataflow has connected, so nothing that is sent afterwards is missed.
+    Blocks until every node of the dataflow has connected, so nothing that is sent afterwards is missed.  Iteration,
+    also with `async for`, gives its events; `with` closes it.  Any thread may use it, a forked child may not.
 
     Args:
         node_id: for a dynamic node, its id in the dataflow; in a process that dora started it is ignored.
@@ -186,6 +53,7 @@ class Node:
 
     Raises:
         RuntimeError: this process does not belong to a running dataflow, or the dataflow cannot start.
+        TypeError: the id is not a str.
     """
 
     def __new__(cls, *_: object, **__: object) -> Node:
@@ -199,7 +67,7 @@ class Node:
     def __init__(self, node_id: str | None = None, daemon_port: int | None = None) -> None:
         if node_id is not None and not isinstance(node_id, str):
             raise TypeError(f"{type(node_id).__name__!r} object is not an instance of 'str'")
-        self._session = _open_session(node_id)
+        self._session = open_session(node_id)
         self._outputs = self._session.outputs
         self._link = self._session.link
         self._receiver = self._session.receiver
@@ -217,7 +85,11 @@ class Node:
 
         Returns:
             The event, or None at the end of the stream.  `event["value"]` is a read-only pyarrow.Array that stays
-            valid as long as it is held.
+            valid as long as it is held; its memory cannot be used again by the sender until then.
+
+        Raises:
+            ValueError: the time-out is negative, infinite or not a number.
+            TypeError: it is not a real number.
         """
         receiver = self._receiver
         timeout_s = None if timeout is None else _seconds(timeout)
@@ -295,7 +167,10 @@ class Node:
             return self._receiver.is_empty()
 
     def recv_async(self, timeout: float | None = None) -> Awaitable[dict[str, Any] | None]:
-        """`next` for asyncio: runs on the loop itself, without a thread.  Cancelling it loses no event."""
+        """`next` for asyncio, with the same results; waits on the loop itself, without a thread.
+
+        Cancelling it, as `asyncio.wait_for` does, loses no event.
+        """
         timeout_s = None if timeout is None else _seconds(timeout)
         from dora.node.awaiting import receive  # loads asyncio, which most nodes do without
 
@@ -328,9 +203,10 @@ class Node:
     # -- extension table -------------------------------------------------------------------------------------
 
     def extension_store(self, namespace: str, key: str, value: bytes) -> None:
-        """Keep bytes for all nodes of the dataflow, until this node ends or drops them.
+        """Keep a copy of bytes for all nodes of the dataflow, until this node ends or drops them.
 
         Raises:
+            TypeError: the value is not bytes.
             RuntimeError: another node stored that key, or the table is full (8192 entries).
         """
         self._extensions().store(self._link, namespace, key, value)
@@ -389,14 +265,21 @@ class Node:
         *,
         length: int | None = None,
     ) -> SampleHandler:
-        """Take `data_length` bytes of shared memory to write a message in place; nothing is copied.
+        """Take shared memory to write a message in place; nothing is copied.
+
+        Args:
+            data_length: bytes, also by the name `length`.
+            metadata: as for `send_output`, taken as it is now.
 
         Returns:
-            A handler: `with` yields the buffer and sends at the end of the block.  Arrives as uint8 array.
+            A handler: `with` yields the buffer and sends at the end of the block.  Arrives as uint8 array of that
+            length.  What is not written is undefined.
 
         Raises:
             RuntimeError: the output is not declared.
             OverflowError: the length is negative.
+            TypeError: it is not an int.
+            MemoryError: readers keep so many arrays of this output that its memory is used up.
         """
         size = length if data_length is None else data_length
         if isinstance(size, bool) or not isinstance(size, int):
@@ -437,7 +320,7 @@ class Node:
     # -- services, actions, streams --------------------------------------------------------------------------
 
     def send_service_request(self, output_id: str, data: Any, metadata: dict[str, Any] | None = None) -> str:
-        """Send a request under a fresh `request_id`, and return that id."""
+        """Send a request under a fresh `request_id` (a UUID), and return that id; otherwise as `send_output`."""
         from dora.node import patterns  # few nodes use them
 
         return patterns.send_request(self, output_id, data, metadata)
@@ -454,8 +337,12 @@ class Node:
         """Wait for the response to a request; all other events stay for the main loop, in order.
 
         Args:
+            request_id: what `send_service_request` returned.
             server: the node that replies; when it ends or restarts, this raises at once.
             timeout: seconds; None waits for ever.
+
+        Returns:
+            The INPUT event with the response.
 
         Raises:
             TimeoutError: no response came in time.
@@ -492,7 +379,12 @@ class Node:
     def stream_segment(
         self, output_id: str, session_id: str, segment_id: int = 0, *, flush: bool = False
     ) -> StreamSegment:
-        """A segment of a stream, whose `send` numbers the chunks; `flush` discards what readers have not read yet."""
+        """A segment of a stream, whose `send` numbers the chunks.
+
+        Args:
+            session_id, segment_id: stand in the metadata of every chunk.
+            flush: the first chunk discards what readers have not read yet.
+        """
         from dora.node import patterns  # few nodes use them
 
         return patterns.StreamSegment(self, output_id, session_id, segment_id, flush=flush)
@@ -506,7 +398,10 @@ class Node:
             level: error, warn, info, debug or trace, in any case; anything else is info.
             message: the text, also of several lines.
             target: where it comes from; a dict here is taken as `fields`.
-            fields: further values by name.
+            fields: further values by name; they are logged as text, left out when longer than 60 kB.
+
+        Raises:
+            TypeError: an argument is of another kind.
         """
         self._journal.log(level, message, target, fields)
 
@@ -537,7 +432,7 @@ class Node:
         return self._link.config.dataflow_id
 
     def node_config(self) -> dict[str, Any]:
-        """The node's inputs and outputs as in the file."""
+        """The node's inputs and outputs as in the file: `{"inputs": {id: source}, "outputs": [id]}`."""
         return self._link.config.io
 
     def dataflow_descriptor(self) -> dict[str, Any]:
@@ -556,13 +451,24 @@ class Node:
         """Now, on the clock of message timestamps (aware, UTC)."""
         return events.instant_of(self._link.clock.now_ns())
 
+    def __getattr__(self, name: str) -> Any:
+        if name.endswith("_tensor_pool"):
+            raise AttributeError(
+                f"Node has no {name}: this dora has no tensor pool. Large arrays travel in shared memory with "
+                "send_output_raw, GPU tensors with dora.cuda"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def _raise_forked(self) -> None:
         raise forked_error(self._link.pid)
 
     # -- end -------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close this handle; with the last one the outputs close."""
+        """Close this handle; with the last one of the process the outputs close, and readers get INPUT_CLOSED.
+
+        What was sent is still delivered, and received arrays stay valid.  The end of the process does the same.
+        """
         session = self.__dict__.pop("_session", None)
         if session is None or sys.is_finalizing():
             return

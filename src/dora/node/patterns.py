@@ -226,8 +226,7 @@ def result_of(goal_id: str, server: str | None) -> Expected:
 class StreamSegment:
     """One segment of a stream: chunks that are numbered from 0.
 
-    Args:
-        flush: the first chunk discards what is still queued of earlier segments at the readers.
+    Made by `Node.stream_segment`.
     """
 
     def __init__(self, node: Node, output_id: str, session_id: str, segment_id: int, *, flush: bool) -> None:
@@ -239,7 +238,10 @@ class StreamSegment:
         self._is_finished = False
 
     def send(self, data: Any, metadata: dict[str, Any] | None = None, *, fin: bool = False) -> None:
-        """Send the next chunk; `fin` says that it is the last.
+        """Send the next chunk; otherwise as `Node.send_output`.
+
+        Args:
+            fin: this is the last one.
 
         Raises:
             RuntimeError: the last chunk was sent.

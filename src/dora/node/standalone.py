@@ -23,14 +23,14 @@ stand_in: Callable[[], Any] | None = None
 def standing_in(make: Callable[[], Any]) -> Iterator[None]:
     """Let every `Node` of this process be made with such a session; one that is there already is set aside."""
     global stand_in
-    from dora.node import node  # it imports this module
+    from dora.node import session  # it imports this module
 
-    others, config = (stand_in, node._session), os.environ.pop(env.NODE_CONFIG, None)
-    stand_in, node._session = make, None
+    others, config = (stand_in, session.current), os.environ.pop(env.NODE_CONFIG, None)
+    stand_in, session.current = make, None
     try:
         yield
     finally:
-        stand_in, node._session = others
+        stand_in, session.current = others
         if config is not None:
             os.environ[env.NODE_CONFIG] = config
 
