@@ -24,8 +24,13 @@ def snippet(name: str, folder: str = "guide") -> str:
 
 
 def print_inputs(flow: Flow, name: str, **inputs: str) -> None:
-    """Add a node that prints what arrives on these inputs; it may be slow, its queues hold everything."""
-    flow.node(name, PRINTER, inputs={key: {"source": source, "queue_size": 100} for key, source in inputs.items()})
+    """Add a node that prints what arrives on these inputs."""
+    flow.node(name, PRINTER, inputs=_roomy(**inputs))
+
+
+def _roomy(**inputs: str) -> dict[str, dict[str, str | int]]:
+    """Inputs whose queues hold everything, however slow the machine is."""
+    return {name: {"source": source, "queue_size": 100} for name, source in inputs.items()}
 
 
 PRINTER = """
@@ -77,7 +82,7 @@ def asynchronous(flow: Flow, name: str, count: int) -> None:
     """The asyncio node, fed with so many messages; the guide's loop takes 50 events at most."""
     flow.node(f"{name}-source", COUNT.format(count=count), outputs=["out"])
     code = "import asyncio\n" + FETCH + snippet("async.py")
-    flow.node(name, code, inputs={"in": f"{name}-source/out"}, outputs=["result"])
+    flow.node(name, code, inputs=_roomy(**{"in": f"{name}-source/out"}), outputs=["result"])
     print_inputs(flow, f"{name}-reader", result=f"{name}/result")
 
 

@@ -51,16 +51,18 @@ class Interruptions:
     def interrupt(self, *_: object) -> None:
         """Handle the signal."""
         if self.is_armed:
+            self.is_armed = False  # until `run` is back where it catches
             self.count += 1
             raise Interrupted
 
     def run(self, action: Callable[[], object]) -> None:
         """Begin anew after each interruption until `action` comes to its end."""
-        self.is_armed = True
-        while self.is_armed:
+        while True:
             with contextlib.suppress(Interrupted):
+                self.is_armed = True
                 action()
                 self.is_armed = False
+                return
 
 
 @pytest.fixture
