@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from dora.messages import node_runner as m
+from dora.node import burst
 from node.fake_runner import FakeRunner, wait_until
 from node.sending import Act, Start, send, taken
 
@@ -164,6 +165,13 @@ def test_undeclared_output_is_refused_for_a_sample(runner: FakeRunner) -> None:
 # -- bursts --------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def endless_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine then changes nothing, and a wait that is wrong never ends."""
+    monkeypatch.setattr(burst, "_FIRST_BUDGET_NS", 1 << 60)
+
+
+@pytest.mark.usefixtures("endless_budget")
 def test_burst_into_an_input_that_states_nothing_loses_nothing(runner: FakeRunner, aside: Start) -> None:
     sink = runner.sink("out", queue_size=10, is_stated=False)
     node = runner.node()
@@ -174,11 +182,10 @@ def test_burst_into_an_input_that_states_nothing_loses_nothing(runner: FakeRunne
     assert found == list(range(100))
 
 
+@pytest.mark.usefixtures("endless_budget")
 def test_burst_into_an_input_that_states_its_queue_never_waits(runner: FakeRunner) -> None:
     sink = runner.sink("out", queue_size=10, is_stated=True)
-    begun = time.monotonic()
     send(runner.node(), *range(100))
-    assert time.monotonic() - begun < 0.4
     assert taken(sink) == list(range(90, 100))
 
 
@@ -188,17 +195,16 @@ def test_burst_waits_half_a_second_in_all_for_a_reader_that_does_nothing(runner:
     node = runner.node()
     begun = time.monotonic()
     send(node, *range(50))
-    assert 0.3 < time.monotonic() - begun < 2
+    assert time.monotonic() - begun > 0.3
     assert taken(sink) == list(range(40, 50))
 
 
+@pytest.mark.usefixtures("endless_budget")
 def test_burst_does_not_wait_after_the_stop(runner: FakeRunner) -> None:
     sink = runner.sink("out", queue_size=10, is_stated=False)
     node = runner.node()
     runner.say(m.Stop())
-    begun = time.monotonic()
     send(node, *range(50))
-    assert time.monotonic() - begun < 0.3
     assert taken(sink) == list(range(40, 50))
 
 

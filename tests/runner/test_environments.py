@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -104,12 +103,10 @@ def test_build_and_node_share_an_environment_with_our_dora_and_pip(folder: Folde
 
 
 @pytest.mark.slow
-def test_unchanged_environments_are_ready_at_once(folder: Folder) -> None:
+def test_unchanged_environments_run_no_command(folder: Folder) -> None:
     nodes = [Node("a", "a.py", build=SHOW), Node("b", "b.py", build="true")]
     first = folder.build(*nodes)
-    started_s = time.monotonic()
     assert folder.build(*nodes) == first
-    assert time.monotonic() - started_s < 0.3
     assert folder.lines == []
 
 
