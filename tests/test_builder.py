@@ -262,4 +262,4 @@ def test_graph_is_shown_by_jupyter_and_reads_as_mermaid(builder: DataflowBuilder
     graph = builder.graph()
     assert graph._repr_svg_().startswith("<svg ")
     assert "<svg " in graph._repr_html_()
-    assert str(graph) == 'flowchart LR\n    b0["camera"]\n    b1["plot"]\n    b0 -->|"image"| b1\n'
+    assert str(graph) == 'flowchart TB\n  camera[\\"camera"/]\n  plot[/"plot"\\]\n  camera -- "image" --> plot\n'

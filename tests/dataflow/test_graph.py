@@ -1,10 +1,10 @@
-"""The graph of a dataflow: boxes, arrows, Mermaid text."""
+"""The graph of a dataflow: boxes, arrows, groups."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dora.dataflow.graph import LOGS, MISSING, NODE, OPERATOR, TIMER, Arrow, graph_of
+from dora.dataflow.graph import LOGS, MISSING, MODULE, NODE, OPERATOR, RUNTIME, TIMER, Arrow, Group, graph_of
 
 
 def graph(*nodes: dict[str, Any]) -> tuple[list[tuple[str, str]], list[Arrow]]:
@@ -74,15 +74,20 @@ def test_descriptor_of_any_shape_gives_a_graph() -> None:
         assert graph_of({"nodes": nodes}).svg()
 
 
-def test_mermaid_labels_are_escaped() -> None:
-    text = graph_of({"nodes": [{"id": 'a"]<b>\n#1&', "inputs": {"i": "x/y"}}]}).mermaid()
-    assert 'b0["a#quot;]#lt;b#gt; #35;1#amp;"]' in text
+def test_operators_of_one_node_are_a_group() -> None:
+    found = graph_of({"nodes": [{"id": "rt", "operators": [{"id": "a"}, {"id": "b"}]}, {"id": "n"}]})
+    assert found.groups == (Group("rt", RUNTIME, -1),)
+    assert [(box.id, box.group) for box in found.boxes] == [("rt/a", 0), ("rt/b", 0), ("n", -1)]
 
 
-def test_mermaid_names_input_and_output_where_they_differ() -> None:
-    nodes = [
-        {"id": "a", "outputs": ["x"]},
-        {"id": "b", "inputs": {"x": "a/x", "y": "a/x", "t": "dora/timer/secs/1"}},
-    ]
-    lines = graph_of({"nodes": nodes}).mermaid().splitlines()
-    assert [line.strip() for line in lines[-3:]] == ['b0 -->|"x"| b1', 'b0 -->|"x as y"| b1', 'b2 -->|"t"| b1']
+def test_nodes_of_modules_are_in_groups_inside_groups() -> None:
+    nodes = [{"id": "m.in.x"}, {"id": "m.y"}, {"id": "m"}, {"id": "other.z"}]
+    found = graph_of({"nodes": nodes}, {"m.in": "mods/in.yml", "m": "mods/m.yml"})
+    assert found.groups == (Group("m", MODULE, -1, "mods/m.yml"), Group("m.in", MODULE, 0, "mods/in.yml"))
+    assert [box.group for box in found.boxes] == [1, 0, -1, -1]
+
+
+def test_box_keeps_what_the_descriptor_says() -> None:
+    nodes = [{"id": "rt", "env": {"A": 1}, "operator": {"python": {"source": "o.py"}, "outputs": ["x"]}}]
+    box = graph_of({"nodes": nodes}).boxes[0]
+    assert (box.detail, box.entry["env"], box.entry["outputs"]) == ("o.py", {"A": 1}, ["x"])

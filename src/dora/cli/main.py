@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "build": Command("dora.cli.build", "build", "Make the nodes of a dataflow ready to run, without running them"),
     "logs": Command("dora.cli.logs", "logs", "Show what the nodes of a run have logged"),
     "validate": Command("dora.cli.validate", "validate", "Check dataflow files without running anything"),
+    "graph": Command("dora.cli.graph", "graph", "Draw a dataflow: a page to walk around in, or Mermaid text"),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
 from typing import Final, TextIO
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+):(?P<column>[0-9]+): ")
@@ -18,17 +17,21 @@ def print_problems(problems: Iterable[str], severity: str, stream: TextIO) -> No
     Args:
         severity: `error` or `warning`; a text that starts with "warning: " is one in any case.
     """
+    files: dict[str, tuple[str, ...]] = {}
     for problem in problems:
         place = _PLACE.match(problem)
         is_warning = place is not None and problem.startswith("warning: ", place.end())
         line = problem.replace(": warning: ", ": ", 1) if is_warning else problem
-        print(f"{'warning' if is_warning else severity}: {line}", *_excerpt(place), sep="\n", file=stream)
+        print(f"{'warning' if is_warning else severity}: {line}", *_excerpt(place, files), sep="\n", file=stream)
 
 
-def _excerpt(place: re.Match[str] | None) -> list[str]:
+def _excerpt(place: re.Match[str] | None, files: dict[str, tuple[str, ...]]) -> list[str]:
     if place is None:
         return []
-    lines, number, column = _lines(place["file"]), int(place["line"]), int(place["column"])
+    file = place["file"]
+    if file not in files:
+        files[file] = _lines(file)
+    lines, number, column = files[file], int(place["line"]), int(place["column"])
     if number > len(lines) or column > min(len(lines[number - 1]), _MAX_WIDTH):
         return []
     margin = f"{number:5} | "
@@ -37,7 +40,6 @@ def _excerpt(place: re.Match[str] | None) -> list[str]:
     return [f"{margin}{text}", f"{' ' * (len(margin) - 2)}| {indent}^"]
 
 
-@cache
 def _lines(file: str) -> tuple[str, ...]:
     try:
         with open(file, encoding="utf-8-sig", errors="replace") as source:

@@ -1,16 +1,16 @@
-"""Who is wired to whom, for people to look at: boxes and arrows from a descriptor, as SVG or Mermaid text.
+"""Who is wired to whom, for people to look at: boxes and arrows from a descriptor, as a page, SVG or Mermaid text.
 
 Strategy: the graph is made from the plain mapping (`{"nodes": [...]}`) and not from a checked `Dataflow`, so that a
 dataflow that is not finished or not right can be looked at, too: an input from a node that does not exist
-gets a box for what is missing.  Everything that comes from the file is escaped.  The SVG stands alone: no script, no
-style sheet, no font from elsewhere; notebooks show it inline, without a network.
+gets a box for what is missing.  Modules and nodes with several operators are groups of boxes.  Everything that comes
+from the file is escaped.  SVG (`drawing.py`) and page (`graph_page.py`) stand alone: nothing comes from elsewhere.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 NODE: Final = "node"
@@ -19,16 +19,13 @@ TIMER: Final = "timer"
 LOGS: Final = "logs"
 MISSING: Final = "missing"
 
-_TIMER_PREFIX: Final = "dora/timer/"
+MODULE: Final = "module"
+RUNTIME: Final = "runtime"
+
+TIMER_PREFIX: Final = "dora/timer/"
 _LOGS_SOURCE: Final = "dora/logs"
 _SINGLE_OPERATOR: Final = "op"
-_MERMAID_SHAPES: Final = {
-    NODE: ('["', '"]'),
-    OPERATOR: ('("', '")'),
-    TIMER: ('(["', '"])'),
-    LOGS: ('[("', '")]'),
-    MISSING: ('>"', '"]'),
-}
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Arrow(NamedTuple):
@@ -40,20 +37,42 @@ class Arrow(NamedTuple):
     input: str
 
 
+class Group(NamedTuple):
+    """Boxes that belong together.
+
+    Attributes:
+        id: of the module's or runtime node, as it stands in source texts.
+        kind: `MODULE` or `RUNTIME`.
+        parent: the group that it is in, by its place in `Graph.groups`; -1 at the top.
+        detail: the file of a module.
+    """
+
+    id: str
+    kind: str
+    parent: int
+    detail: str = ""
+
+
 @dataclass(frozen=True)
 class Box:
     """A node, an operator, or something that feeds them.
 
     Attributes:
+        id: as it stands in source texts: `node`, `node/operator`, `dora/timer/hz/30`.
         kind: `NODE`, `OPERATOR`, `TIMER`, `LOGS` or `MISSING`.
         detail: what it runs.
+        group: the group that it is in, by its place in `Graph.groups`; -1 at the top.
+        entry: what the descriptor says of it.
     """
 
+    id: str
     title: str
     kind: str
     detail: str = ""
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    group: int = -1
+    entry: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -62,32 +81,25 @@ class Graph:
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
+    groups: tuple[Group, ...] = ()
 
     def mermaid(self) -> str:
         """As Mermaid flowchart text."""
-        lines = ["flowchart LR"]
-        for number, box in enumerate(self.boxes):
-            opening, closing = _MERMAID_SHAPES[box.kind]
-            lines.append(f"    b{number}{opening}{_mermaid_text(box.title)}{closing}")
-        for arrow in self.arrows:
-            label = arrow.output if arrow.output == arrow.input else f"{arrow.output} as {arrow.input}"
-            text = f'|"{_mermaid_text(label.removeprefix(" as "))}"|' if label else ""
-            lines.append(f"    b{arrow.source} -->{text} b{arrow.target}")
-        return "\n".join(lines) + "\n"
+        from dora.dataflow.mermaid import mermaid_text  # one of three forms, each rarely asked for
+
+        return mermaid_text(self)
 
     def svg(self) -> str:
         """As an SVG picture that needs nothing else."""
-        from dora.dataflow.drawing import draw  # a picture is rarely asked for
+        from dora.dataflow.drawing import draw  # one of three forms, each rarely asked for
 
         return draw(self)
 
-    def page(self) -> str:
-        """As an HTML page that needs nothing else."""
-        style = "margin:0;padding:16px;background:#ffffff"
-        return (
-            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>dataflow</title></head>\n'
-            f'<body style="{style}">\n{self.svg()}\n</body></html>\n'
-        )
+    def page(self, title: str = "dataflow") -> str:
+        """As an HTML page to walk around in, that needs nothing else."""
+        from dora.dataflow.graph_page import page  # one of three forms, each rarely asked for
+
+        return page(self, title)
 
     def __str__(self) -> str:
         return self.mermaid()
@@ -99,78 +111,117 @@ class Graph:
         return f'<div style="overflow:auto;background:#ffffff">{self.svg()}</div>'
 
 
-def graph_of(descriptor: Mapping[str, Any]) -> Graph:
-    """The graph of a descriptor as it stands in YAML, right or wrong."""
+def graph_of(descriptor: Mapping[str, Any], modules: Mapping[str, str] = _NOTHING) -> Graph:
+    """The graph of a descriptor as it stands in YAML, right or wrong.
+
+    Args:
+        modules: where modules have been expanded, the file of each by the id of its node.
+    """
     entries = [entry for entry in _list(descriptor.get("nodes")) if isinstance(entry, Mapping)]
-    return _Drawing(entries).graph()
+    return _Drawing(entries, modules).graph()
+
+
+@dataclass
+class _Draft:
+    """A box whose ports are not all known."""
+
+    id: str
+    title: str
+    kind: str
+    detail: str
+    group: int
+    entry: Mapping[str, Any]
+    inputs: dict[str, str]
+    outputs: list[str]
+
+    def box(self) -> Box:
+        return Box(
+            self.id, self.title, self.kind, self.detail, tuple(self.inputs), tuple(self.outputs), self.group, self.entry
+        )
 
 
 class _Drawing:
     """A graph in the making: boxes appear as the descriptor or an input names them."""
 
-    def __init__(self, entries: list[Mapping[str, Any]]) -> None:
-        self._kinds: list[tuple[str, str, str]] = []
-        self._inputs: list[dict[str, str]] = []
-        self._outputs: list[list[str]] = []
+    def __init__(self, entries: list[Mapping[str, Any]], modules: Mapping[str, str]) -> None:
+        self._drafts: list[_Draft] = []
         self._by_name: dict[tuple[str, str], int] = {}
         self._feeders: dict[str, int] = {}
+        self._groups: list[Group] = []
+        self._modules: dict[str, int] = {}
+        for name in sorted(modules, key=lambda name: name.count(".")):
+            self._groups.append(Group(name, MODULE, self._module_of(name), modules[name]))
+            self._modules[name] = len(self._groups) - 1
         for entry in entries:
             self._add_node(entry)
 
     def graph(self) -> Graph:
         arrows = [
             Arrow(*self._source(text), target, name)
-            for target, inputs in enumerate(list(self._inputs))
-            for name, text in inputs.items()
+            for target, draft in enumerate(list(self._drafts))
+            for name, text in draft.inputs.items()
         ]
-        boxes = (
-            Box(title, kind, detail, tuple(inputs), tuple(outputs))
-            for (title, kind, detail), inputs, outputs in zip(self._kinds, self._inputs, self._outputs, strict=True)
-        )
-        return Graph(tuple(boxes), tuple(arrows))
+        return Graph(tuple(draft.box() for draft in self._drafts), tuple(arrows), tuple(self._groups))
+
+    def _module_of(self, node: str) -> int:
+        """The group of the innermost module that the node is in."""
+        parts = node.split(".")
+        names = (".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1))
+        return next((self._modules[name] for name in names if name in self._modules), -1)
 
     def _add_node(self, entry: Mapping[str, Any]) -> None:
         node = str(entry.get("id", "?"))
+        group = self._module_of(node)
         operators = list(_operators(entry))
         if not operators:
             path = str(entry.get("path", ""))
-            self._add((node, ""), node, TIMER if path.startswith(_TIMER_PREFIX) else NODE, path, entry)
+            kind = TIMER if path.startswith(TIMER_PREFIX) else NODE
+            self._add((node, ""), _draft(node, node, kind, path, group, entry))
+        if any(name for name, _ in operators):
+            self._groups.append(Group(node, RUNTIME, group))
+            group = len(self._groups) - 1
         for name, operator in operators:
+            own = {**{key: entry[key] for key in ("env", "deploy") if key in entry}, **operator}
             title = f"{node} / {name}" if name else node
-            self._add((node, name), title, OPERATOR, str(operator.get("python", "")), operator)
+            box_id = f"{node}/{name or operator.get('id') or _SINGLE_OPERATOR}"
+            self._add((node, name), _draft(box_id, title, OPERATOR, _python(operator), group, own))
 
-    def _add(self, name: tuple[str, str], title: str, kind: str, detail: str, entry: Mapping[str, Any]) -> int:
-        number = len(self._kinds)
+    def _add(self, name: tuple[str, str], draft: _Draft) -> int:
+        number = len(self._drafts)
         self._by_name.setdefault(name, number)
-        self._kinds.append((title, kind, detail))
-        inputs = entry.get("inputs")
-        self._inputs.append({str(key): _text(value) for key, value in _pairs(inputs)})
-        self._outputs.append([str(output) for output in _list(entry.get("outputs"))])
+        self._drafts.append(draft)
         return number
 
     def _source(self, text: str) -> tuple[int, str]:
         """The box that a source names, and its output."""
-        if text.startswith((_TIMER_PREFIX, _LOGS_SOURCE)):
-            return self._feeder(text, TIMER if text.startswith(_TIMER_PREFIX) else LOGS), ""
+        if text.startswith((TIMER_PREFIX, _LOGS_SOURCE)):
+            return self._feeder(text, TIMER if text.startswith(TIMER_PREFIX) else LOGS), ""
         node, _, output = text.partition("/")
         operator, _, rest = output.partition("/")
         number = self._by_name.get((node, ""))
-        if number is not None and operator == _SINGLE_OPERATOR and rest in self._outputs[number]:
-            output = rest
+        if number is not None and self._drafts[number].id == f"{node}/{operator}":
+            output = rest if rest in self._drafts[number].outputs else output
         if number is None and (number := self._by_name.get((node, operator))) is not None:
             output = rest
         if number is None:
             number = self._feeder(node, MISSING)
-        if output not in self._outputs[number]:
-            self._outputs[number].append(output)
+        if output not in self._drafts[number].outputs:
+            self._drafts[number].outputs.append(output)
         return number, output
 
     def _feeder(self, title: str, kind: str) -> int:
         number = self._feeders.get(title)
         if number is None:
-            shown = title.removeprefix(_TIMER_PREFIX) if kind == TIMER else title
-            number = self._feeders[title] = self._add((title, kind), shown, kind, "", {})
+            shown = title.removeprefix(TIMER_PREFIX) if kind == TIMER else title
+            number = self._add((title, kind), _draft(title, shown, kind, "", -1, {}))
+            self._feeders[title] = number
         return number
+
+
+def _draft(box_id: str, title: str, kind: str, detail: str, group: int, entry: Mapping[str, Any]) -> _Draft:
+    inputs = {str(key): source_text(value) for key, value in _pairs(entry.get("inputs"))}
+    outputs = [str(output) for output in _list(entry.get("outputs"))]
+    return _Draft(box_id, title, kind, detail, group, entry, inputs, outputs)
 
 
 def _operators(entry: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -190,10 +241,11 @@ def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
-def _text(source: Any) -> str:
+def _python(operator: Mapping[str, Any]) -> str:
+    source = operator.get("python", "")
+    return str(source.get("source", "")) if isinstance(source, Mapping) else str(source)
+
+
+def source_text(source: Any) -> str:
+    """What an input reads, whether it is written short or long."""
     return str(source.get("source", "?")) if isinstance(source, Mapping) else str(source)
-
-
-def _mermaid_text(text: str) -> str:
-    """Quoted for a Mermaid label: its entities are HTML's with `#` for `&`."""
-    return html.escape(text.replace("#", "&num;")).replace("&amp;num;", "#35;").replace("&", "#").replace("\n", " ")
