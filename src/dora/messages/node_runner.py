@@ -14,7 +14,7 @@ from typing import Final, Union
 
 import msgspec
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised whenever a message of this file changes; both sides name it in their first message."""
 
 CLOSED: Final = "closed"
@@ -230,6 +230,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
         drains_timers: `exit_when_nodes_finish` and the node has a data input: its timers do not keep it alive.
         restart_count: 0 for the first run.
         operators: of a runtime node.
+        input_timeouts_ns: by input: silence after which it counts as closed until a message comes.
     """
 
     dataflow_id: str
@@ -243,6 +244,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     drains_timers: bool = False
     restart_count: int = 0
     operators: list[OperatorConfig] = []
+    input_timeouts_ns: dict[str, int] = {}
 
 
 ToRunner = Union[Hello, Ready, OutputsClosed, PortsClosed, StopAll, ExtensionRequest]

@@ -38,6 +38,11 @@ def input_closed(input_id: str) -> Event:
     return Event(type="INPUT_CLOSED", id=input_id, kind="dora")
 
 
+def input_recovered(input_id: str) -> Event:
+    """A message has come on an input that had been silent for its `input_timeout`; it follows."""
+    return Event(type="INPUT_RECOVERED", id=input_id, kind="dora")
+
+
 def stop(reason: str) -> Event:
     """`MANUAL` or `ALL_INPUTS_CLOSED`."""
     return Event(type="STOP", id=reason, kind="dora")

@@ -17,6 +17,7 @@ from dora.clock import HybridClock
 from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as messages
 from dora.node import events
+from dora.node.silence import Silence
 from dora.transport.pipes import ENCODING_MASK
 from dora.transport.receiving import Hold, Mapping, ReceiveEdge, Record
 from dora.transport.sending import queued_records
@@ -48,6 +49,7 @@ class Input:
     Attributes:
         served: when it last gave an event, as a running number; the least recent is served first.
         is_closed: INPUT_CLOSED was given.
+        silence: watches its `input_timeout`, if it has one.
     """
 
     def __init__(self, input_id: str, node_id: str, clock: HybridClock, untold: list[ReceiveEdge]) -> None:
@@ -55,6 +57,7 @@ class Input:
         self.served = 0
         self.is_closed = False
         self.edges: deque[Edge] = deque()
+        self.silence: Silence | None = None
         self._node_id = node_id
         self._clock = clock
         self._untold = untold

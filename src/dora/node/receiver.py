@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import sys
 import threading
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from dora.node import events
 from dora.node.external import Arrival, External
 from dora.node.inputs import Edge, Input, tick_event
 from dora.node.link import Link, RunnerGone
+from dora.node.silence import Silence
 from dora.node.timers import AlarmClock, Timer, monotonic_ns
 from dora.transport.counters import NODE_CALLS, NODE_LAST_CALL_NS, NODE_NEXT_TICK_NS, NODE_RECEIVING
 from dora.transport.receiving import ReceiveEdge
@@ -56,6 +58,9 @@ class Receiver:
             if name not in timer_ids
         }
         self._timers: Final = [Timer(timer.input, timer.period_ns) for timer in config.timers]
+        self._silences: Final = [name for name in config.input_timeouts_ns if name in self._inputs]
+        for name in self._silences:
+            self._inputs[name].silence = Silence(config.input_timeouts_ns[name], link.page.words)
         self._drains_timers = config.drains_timers
         self._round: deque[Input | Timer | External] = deque()
         self._ending: list[Input] = []
@@ -81,7 +86,7 @@ class Receiver:
     def begin(self) -> None:
         """The barrier is open: watch the control socket and start the timers."""
         self._epoll.register(self._link.socket.fileno(), select.EPOLLIN)
-        if self._timers:
+        if self._timers or self._silences:
             self._alarm = AlarmClock()
             self._epoll.register(self._alarm.fd, select.EPOLLIN)
             for timer in self._timers:
@@ -160,9 +165,29 @@ class Receiver:
         event = source.take()
         if event is None:
             self._end_edges(source)
+        elif source.silence is not None and not source.silence.due_ns and self._ends_silence(source.silence):
+            self._pending += (events.input_recovered(source.id), event)
+            return None
         elif not self._round and not self._timers and len(self._inputs) == 1:
             self._round.append(source)  # the only input: no need to ask the kernel who is next
         return event
+
+    def _ends_silence(self, silence: Silence) -> bool:
+        ends = silence.note_heard(monotonic_ns())
+        self._set_alarm()
+        return ends
+
+    def _look_for_silence(self, now_ns: int) -> None:
+        for source in self._listened():
+            if source.silence.look(now_ns, source.queued()):
+                print(f"dora: nothing came on input {source.id!r} for its input_timeout", file=sys.stderr)
+                self._pending.append(events.input_closed(source.id))
+        self._set_alarm()
+
+    def _listened(self) -> list[Any]:
+        """Inputs with an `input_timeout` that has begun."""
+        found = [self._inputs[name] for name in self._silences if name in self._inputs]
+        return [source for source in found if source.silence is not None and source.silence.due_ns]
 
     def announce(self, arrival: Arrival) -> None:
         """An external item is there.  Any thread."""
@@ -201,6 +226,8 @@ class Receiver:
             elif self._alarm is not None and fd == self._alarm.fd:
                 now = monotonic_ns()
                 found += [timer for timer in self._timers if timer.due_ns <= now]
+                if self._silences and not self._is_stopping:
+                    self._look_for_silence(now)
             elif fd == link.wake_fd:
                 self._drain_wake()
             else:
@@ -241,7 +268,8 @@ class Receiver:
         due = min((timer.due_ns for timer in self._timers), default=0)
         self._link.page.words[self._link.at + NODE_NEXT_TICK_NS] = due
         if self._alarm is not None:
-            self._alarm.ring_at(due or _NO_LIMIT)
+            dues = [due or _NO_LIMIT, *(source.silence.due_ns for source in self._listened())]
+            self._alarm.ring_at(min(dues))
 
     def fileno(self) -> int:
         """A descriptor that is readable when an event may be there."""
@@ -267,6 +295,10 @@ class Receiver:
         now = monotonic_ns()
         if any(timer.due_ns <= now for timer in self._timers):
             return False
+        if any(source.silence.due_ns <= now for source in self._listened()):
+            self._look_for_silence(now)
+            if self._pending:
+                return False
         return not any(source.queued() or _ends_now(source) for source in self._inputs.values())
 
     # -- what the runner said --------------------------------------------------------------------------------
@@ -284,7 +316,10 @@ class Receiver:
                 os.close(fd)
             return
         link = self._link
-        source.add(message, fds, link.page.words, link.page.edge_word(message.slot))
+        at = link.page.edge_word(message.slot)
+        source.add(message, fds, link.page.words, at)
+        if source.silence is not None:
+            source.silence.place(at)
         if source.is_closed:
             source.is_closed = False
         if len(source.edges) == 1:
@@ -413,7 +448,10 @@ class Receiver:
         if edge.verdict == messages.FAILED and self._tell_once(edge):
             self._pending.append(events.node_failed(edge.source, edge.error, self._inputs_from(edge, source)))
         source.is_closed = True
-        self._pending.append(events.input_closed(source.id))
+        if source.silence is not None:
+            source.silence.end()
+        if source.silence is None or not source.silence.is_silent:
+            self._pending.append(events.input_closed(source.id))
         self._end_if_all_closed()
 
     def _inputs_from(self, edge: Edge, first: Input) -> list[str]:

@@ -20,6 +20,7 @@ from dora.runner.log_outputs import LogOutputs
 from dora.runner.node_server import NodeServer
 from dora.runner.operators import operator_configs
 from dora.runner.state.routes import is_runner_sender, log_outputs
+from dora.runner.state.times import seconds_ns
 from dora.runner.wiring import Parcel, Wiring
 from dora.transport.counters import CountersPage
 
@@ -112,6 +113,7 @@ class Handlers:
             drains_timers=effect.drains_timers,
             restart_count=effect.restart_count,
             operators=operator_configs(node),
+            input_timeouts_ns={p.id: seconds_ns(p.input_timeout_s) for p in ports if p.input_timeout_s is not None},
         )
 
     def _give_writer(self, effect: e.GiveWriter) -> None:

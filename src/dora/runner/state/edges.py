@@ -115,9 +115,14 @@ class EdgeBook:
             del self._closed_outputs[port]
 
     def are_inputs_closed(self, name: str) -> bool:
-        """Whether every sender of this node has ended for good; False without any."""
+        """Whether every sender of this node has ended for good; False without any.
+
+        That the node itself has closed its inputs, and then its process ends, is no reason not to restart it.
+        """
         routes = self._incoming.get(name, [])
-        return bool(routes) and all(self._is_reader_ended(route) or self._sender_verdict(route) for route in routes)
+        return bool(routes) and all(
+            (name, route.input) in self._closed_inputs or self._sender_verdict(route) for route in routes
+        )
 
     def _sender_verdict(self, route: Route) -> Verdict | None:
         """How the sender of that route has ended for good, or None."""

@@ -14,6 +14,10 @@ from dora.runner.state.times import NS_PER_S, seconds_ns
 
 LINK_GRACE_NS: Final = NS_PER_S // 2
 """a link that breaks without a word usually means that the exit report is on its way: NODE_FAILED goes first"""
+DEATH_GRACE_NS: Final = 5 * NS_PER_S
+"""the same where the node will be restarted: until then its outputs stay open, however late the report is"""
+CLOSING_GRACE_NS: Final = 2 * NS_PER_S
+"""a program that closes its node is usually about to end: if it is restarted then, its outputs stay open"""
 
 
 class Phase(enum.Enum):
@@ -35,6 +39,7 @@ class NodeLife:
         is_connected: its link is open.
         was_connected: this run of it has opened a link.
         is_ready, is_started: it said `Ready`; it was told `Start`.
+        closing_ns: its link is gone, and counts as closed from then on, unless its process ends before; or None.
         drained_ns: since when all its inputs are closed, if that is watched (`finish_grace_secs`).
         is_straggler: it was stopped because it went on for too long after that.
         failed_start_of: the node because of which it was told that the dataflow will not start.
@@ -69,7 +74,7 @@ class NodeLife:
         """Before the next run of its process."""
         self.spawned_ns: int | None = None
         self.respawn_ns: int | None = None
-        self.link_lost_ns: int | None = None
+        self.closing_ns: int | None = None
         self.drained_ns: int | None = None
         self.is_straggler = False
         self.is_connected = False
@@ -98,10 +103,6 @@ class NodeLife:
             return None
         return self.spawned_ns + seconds_ns(limit_s)
 
-    def closing_due_ns(self) -> int | None:
-        """When a link that was lost without a word counts as closed, or None."""
-        return None if self.link_lost_ns is None else self.link_lost_ns + LINK_GRACE_NS
-
     def finish_due_ns(self) -> int | None:
         """When `finish_grace_secs` is over, or None."""
         limit_s = self.plan.finish_grace_s
@@ -119,7 +120,7 @@ class NodeLife:
         """Everything that is due at some time."""
         if self.phase is Phase.ENDED:
             return []
-        dues = [self.respawn_ns, self.closing_due_ns(), self.startup_due_ns(), self.finish_due_ns(), self.rung_due_ns()]
+        dues = [self.respawn_ns, self.closing_ns, self.startup_due_ns(), self.finish_due_ns(), self.rung_due_ns()]
         return [due for due in dues if due is not None]
 
     def shift(self, by_ns: int) -> None:
@@ -128,7 +129,7 @@ class NodeLife:
             self.ladder.shift(by_ns)
         if self.spawned_ns is not None:
             self.spawned_ns += by_ns
-        if self.link_lost_ns is not None:
-            self.link_lost_ns += by_ns
+        if self.closing_ns is not None:
+            self.closing_ns += by_ns
         if self.drained_ns is not None:
             self.drained_ns += by_ns

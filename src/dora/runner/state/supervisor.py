@@ -36,7 +36,7 @@ from dora.runner.state.barrier import Barrier
 from dora.runner.state.edges import EdgeBook
 from dora.runner.state.endings import describe, judge
 from dora.runner.state.ladder import StopLadder
-from dora.runner.state.node_life import NodeLife, Phase
+from dora.runner.state.node_life import CLOSING_GRACE_NS, DEATH_GRACE_NS, LINK_GRACE_NS, NodeLife, Phase
 from dora.runner.state.restarts import GiveUp, Restart
 from dora.runner.state.routes import ALL_LOGS, has_data_input, has_timer, logs_sender, routes_of, waits_in_barrier
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
@@ -171,14 +171,14 @@ class Supervisor:
         life = self.lives[stimulus.node]
         if life.phase is Phase.ENDED:
             return []
+        effects = self._close_link(life)  # that of its process before, or of the handle that it closed
         life.is_connected = life.was_connected = True
         life.is_ready = life.is_started = False
-        life.link_lost_ns = None
         if self.barrier.failed_by is not None:
-            return [self._tell_start_failed(life)]
+            return [*effects, self._tell_start_failed(life)]
         drains_timers = self._drains_timers and has_data_input(life.plan)
         opening = OpenLink(life.id, life.budget.total, drains_timers)
-        return [opening, *self._book.connect(life.id), EndWiring(life.id)]
+        return [*effects, opening, *self._book.connect(life.id), EndWiring(life.id)]
 
     def _note_ready(self, stimulus: s.NodeReady, now_ns: int) -> list[Effect]:
         life = self.lives[stimulus.node]
@@ -222,8 +222,13 @@ class Supervisor:
 
     # -- ending
 
-    def _note_closed(self, stimulus: s.OutputsClosed, _: int) -> list[Effect]:
-        return self._close_link(self.lives[stimulus.node])
+    def _note_closed(self, stimulus: s.OutputsClosed, now_ns: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if not self._may_restart(life):
+            return self._close_link(life)
+        if life.is_connected and life.closing_ns is None:
+            life.closing_ns = now_ns + CLOSING_GRACE_NS
+        return []
 
     def _note_ports_closed(self, stimulus: s.PortsClosed, _: int) -> list[Effect]:
         if not self.lives[stimulus.node].is_connected:
@@ -234,15 +239,15 @@ class Supervisor:
         if not life.is_connected:
             return []
         life.is_connected = False
-        life.link_lost_ns = None
+        life.closing_ns = None
         return [*self._book.leave(life.id, CLOSED), CloseOutputs(life.id)]
 
     def _note_link_lost(self, stimulus: s.LinkLost, now_ns: int) -> list[Effect]:
         life = self.lives[stimulus.node]
         if life.phase is Phase.FOREIGN:
             return self._close_link(life)
-        if life.is_connected and life.link_lost_ns is None:
-            life.link_lost_ns = now_ns
+        if life.is_connected and life.closing_ns is None:
+            life.closing_ns = now_ns + (DEATH_GRACE_NS if self._may_restart(life) else LINK_GRACE_NS)
         return []
 
     def _note_exit(self, stimulus: s.ProcessExited, now_ns: int) -> list[Effect]:
@@ -263,9 +268,12 @@ class Supervisor:
         return effects + self._end(life, ending, how, now_ns, is_failure=is_failure, error=error)
 
     def _restart_for(self, life: NodeLife, is_failure: bool, now_ns: int) -> Restart | GiveUp | None:
-        if self.is_stopping or life.ladder is not None or self._are_inputs_closed(life):
-            return None
-        return life.budget.decide(now_ns, is_failure=is_failure)
+        return life.budget.decide(now_ns, is_failure=is_failure) if self._may_restart(life) else None
+
+    def _may_restart(self, life: NodeLife) -> bool:
+        """Whether its end would be followed by another run, if its policy and budget say so."""
+        is_ending = self.is_stopping or life.ladder is not None or self._are_inputs_closed(life)
+        return life.plan.restart.when != "never" and life.phase is not Phase.FOREIGN and not is_ending
 
     def _are_inputs_closed(self, life: NodeLife) -> bool:
         is_kept_by_timer = has_timer(life.plan) and not self._drains_timers
@@ -363,8 +371,7 @@ class Supervisor:
         for life in self.lives.values():
             if life.respawn_ns is not None and now_ns >= life.respawn_ns:
                 effects.append(self._spawn(life, now_ns))
-            closing_ns = life.closing_due_ns()
-            if closing_ns is not None and now_ns >= closing_ns:
+            if life.closing_ns is not None and now_ns >= life.closing_ns:
                 effects += self._close_link(life)
             startup_ns = life.startup_due_ns()
             if startup_ns is not None and now_ns >= startup_ns and life.is_alive:
