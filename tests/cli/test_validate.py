@@ -67,8 +67,8 @@ def test_several_files_are_all_looked_at(capsys: Capture) -> None:
     out, err = capsys.readouterr()
     assert out.count("Validating") == 4
     assert "Descriptor config OK." in out
-    assert "error: nope.yml:1:1: file not found" in err
-    assert "error: .:1:1: expected a dataflow file, found a directory" in err
+    assert "error: nope.yml: file not found" in err
+    assert "error: .: expected a YAML file, found a directory" in err
 
 
 def test_no_file_is_wrong_usage(capsys: Capture) -> None:

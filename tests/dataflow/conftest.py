@@ -36,7 +36,7 @@ def problems(load: Load, tmp_path: Path) -> Problems:
         try:
             load(text, **options)
         except DescriptorError as error:
-            return [line.removeprefix(f"{tmp_path / 'dataflow.yml'}:") for line in error.problems]
+            return [_without_file(line, tmp_path) for line in error.problems]
         return []
 
     return problems_of
@@ -48,6 +48,11 @@ def warnings(load: Load, tmp_path: Path) -> Problems:
 
     def warnings_of(text: str, **options: Any) -> list[str]:
         found = load(text, **options).warnings
-        return [line.removeprefix(f"{tmp_path / 'dataflow.yml'}:") for line in found]
+        return [_without_file(line, tmp_path) for line in found]
 
     return warnings_of
+
+
+def _without_file(line: str, folder: Path) -> str:
+    """Module files keep their names."""
+    return line.removeprefix(f"{folder}/").removeprefix("dataflow.yml:").lstrip()

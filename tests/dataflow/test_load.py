@@ -50,9 +50,9 @@ def test_root_fields_are_read(load: Load) -> None:
 
 
 WRONG = [
-    ("", "1:1: expected a dataflow with 'nodes', found an empty file"),
-    ("# nothing", "1:1: expected a dataflow with 'nodes', found an empty file"),
-    ("null", "1:1: expected a dataflow with 'nodes', found an empty file"),
+    ("", "expected a dataflow with 'nodes', found an empty file"),
+    ("# nothing", "expected a dataflow with 'nodes', found an empty file"),
+    ("null", "expected a dataflow with 'nodes', found an empty file"),
     ("- a", "1:1: dataflow: expected a mapping with 'nodes', found a list"),
     ("hello", "1:1: dataflow: expected a mapping with 'nodes', found the text 'hello'"),
     ("env: {}", "1:1: expected a list of nodes as 'nodes', found none"),

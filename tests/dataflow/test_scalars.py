@@ -7,7 +7,7 @@ import math
 import pytest
 
 from dora.dataflow.document import YamlList, YamlMap, YamlScalar
-from dora.dataflow.report import START
+from dora.dataflow.report import Place
 from dora.dataflow.scalars import Plain, described, meaning
 
 PLAIN: list[tuple[str, Plain]] = [
@@ -23,32 +23,32 @@ PLAIN: list[tuple[str, Plain]] = [
 
 @pytest.mark.parametrize(("text", "value"), PLAIN)
 def test_plain_scalar_means(text: str, value: Plain) -> None:
-    found = meaning(YamlScalar(START, text, is_plain=True))
+    found = meaning(YamlScalar(Place(1, 1), text, is_plain=True))
     assert (type(found), found) == (type(value), value)
 
 
 def test_nan_is_a_number() -> None:
-    found = meaning(YamlScalar(START, ".nan", is_plain=True))
+    found = meaning(YamlScalar(Place(1, 1), ".nan", is_plain=True))
     assert isinstance(found, float)
     assert math.isnan(found)
 
 
 @pytest.mark.parametrize("text", ["007", "true", "", "null", "1.10"])
 def test_quoted_scalar_is_the_text(text: str) -> None:
-    assert meaning(YamlScalar(START, text, is_plain=False)) == text
+    assert meaning(YamlScalar(Place(1, 1), text, is_plain=False)) == text
 
 
 @pytest.mark.parametrize(
     ("tag", "text", "value"), [("str", "5", "5"), ("int", "5", 5), ("float", "5", 5), ("null", "", None)]
 )
 def test_explicit_tag_decides(tag: str, text: str, value: Plain) -> None:
-    assert meaning(YamlScalar(START, text, is_plain=False, tag="tag:yaml.org,2002:" + tag)) == value
+    assert meaning(YamlScalar(Place(1, 1), text, is_plain=False, tag="tag:yaml.org,2002:" + tag)) == value
 
 
 def test_found_values_are_named_for_messages() -> None:
     values = [
-        YamlMap(START),
-        YamlList(START),
-        *(YamlScalar(START, text, is_plain=True) for text in ("", "x", "5", "true")),
+        YamlMap(Place(1, 1)),
+        YamlList(Place(1, 1)),
+        *(YamlScalar(Place(1, 1), text, is_plain=True) for text in ("", "x", "5", "true")),
     ]
     assert [described(value) for value in values] == ["a mapping", "a list", "nothing", "the text 'x'", "5", "true"]

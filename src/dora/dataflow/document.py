@@ -10,16 +10,14 @@ Duplicate keys are errors.  Merge keys (`<<`) and anchors work.  Plain scalars a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Union
 
 import yaml
 
-from dora.dataflow.report import START, Place, Report, shown
+from dora.dataflow.report import Place, Report, shown
 
-MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_VALUES: Final = 500_000
 MAX_DEPTH: Final = 64
 
@@ -69,39 +67,25 @@ class YamlList:
 YamlValue = Union[YamlScalar, YamlMap, YamlList]
 
 
-def read_text(path: str, report: Report) -> str:
-    """The text of the file; raises `DescriptorError` when there is none to be had."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise report.fatal(START, "file not found", _near_files(path)) from None
-    except IsADirectoryError:
-        raise report.fatal(START, "expected a dataflow file, found a directory", _yaml_files_in(path)) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise report.fatal(START, f"cannot read the file: {reason}") from None
-    if len(data) > MAX_BYTES:
-        raise report.fatal(START, f"file is larger than {MAX_BYTES} bytes", "is this really a dataflow?")
-    return _decode(data, report)
-
-
-def parse_document(text: str, report: Report) -> YamlValue | None:
+def parse_document(text: str, report: Report, file: str = "") -> YamlValue | None:
     """The tree of the one document in `text`, None if there is none.
 
     Duplicate keys and the like are noted in `report`; broken YAML raises `DescriptorError`.
+
+    Args:
+        file: the `file` of all places.
     """
-    builder = _Builder(report)
+    builder = _Builder(report, file)
     try:
         for event in _events(text):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, text, report) from None
+        raise _syntax_error(error, text, report, file) from None
     except yaml.reader.ReaderError as error:
-        raise report.fatal(_place_of_offset(text, error), _unreadable(error)) from None
+        raise report.fatal(_place_of_offset(text, error, file), _unreadable(error)) from None
     except (ValueError, OverflowError) as error:
         # an escape such as "\\UFFFFFFFF" that names no character
-        raise report.fatal(START, f"not valid YAML: {error}") from None
+        raise report.fatal(Place(1, 1, file), f"not valid YAML: {error}") from None
     return builder.root
 
 
@@ -128,9 +112,10 @@ class _Frame:
 class _Builder:
     """Takes events, leaves the tree in `root`."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, file: str) -> None:
         self.root: YamlValue | None = None
         self._report = report
+        self._file = file
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[YamlValue | None, int]] = {}
         self._values = 0
@@ -141,25 +126,29 @@ class _Builder:
         if handler is not None:
             handler(self, event)
 
+    def _at(self, event: Any) -> Place:
+        mark = event.start_mark
+        return Place(mark.line + 1, mark.column + 1, self._file)
+
     def start_document(self, event: Any) -> None:
         self._documents += 1
         if self._documents > 1:
             raise self._report.fatal(
-                _place(event), "expected one YAML document, found a second one", "remove the '---'"
+                self._at(event), "expected one YAML document, found a second one", "remove the '---'"
             )
 
     def scalar(self, event: Any) -> None:
         tag = event.tag if event.tag not in (None, "!") else None
         if tag is not None and tag.removeprefix(TAG_PREFIX) not in _SCALAR_TAGS:
-            self._report.error(_place(event), f"tag {shown(tag)} is not known here", "remove it")
+            self._report.error(self._at(event), f"tag {shown(tag)} is not known here", "remove it")
         is_plain = event.implicit[0] or (event.style in (None, "") and event.tag is None)
-        self._place(YamlScalar(_place(event), event.value, bool(is_plain), tag), event.anchor, 1)
+        self._place(YamlScalar(self._at(event), event.value, bool(is_plain), tag), event.anchor, 1)
 
     def start_map(self, event: Any) -> None:
-        self._open(YamlMap(_place(event)), event)
+        self._open(YamlMap(self._at(event)), event)
 
     def start_list(self, event: Any) -> None:
-        self._open(YamlList(_place(event)), event)
+        self._open(YamlList(self._at(event)), event)
 
     def end(self, event: Any) -> None:
         frame = self._stack.pop()
@@ -171,17 +160,17 @@ class _Builder:
 
     def alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
-            raise self._report.fatal(_place(event), f"alias {shown('*' + event.anchor)} has no anchor")
+            raise self._report.fatal(self._at(event), f"alias {shown('*' + event.anchor)} has no anchor")
         value, weight = self._anchors[event.anchor]
         if value is None:
-            raise self._report.fatal(_place(event), f"alias {shown('*' + event.anchor)} contains itself")
-        self._place(value, None, weight, at=_place(event))
+            raise self._report.fatal(self._at(event), f"alias {shown('*' + event.anchor)} contains itself")
+        self._place(value, None, weight, at=self._at(event))
 
     def _open(self, value: YamlMap | YamlList, event: Any) -> None:
         if event.tag not in (None, "!", TAG_PREFIX + "map", TAG_PREFIX + "seq"):
-            self._report.error(_place(event), f"tag {shown(event.tag)} is not known here", "remove it")
+            self._report.error(self._at(event), f"tag {shown(event.tag)} is not known here", "remove it")
         if len(self._stack) >= MAX_DEPTH:
-            raise self._report.fatal(_place(event), f"nested more than {MAX_DEPTH} levels deep")
+            raise self._report.fatal(self._at(event), f"nested more than {MAX_DEPTH} levels deep")
         if event.anchor is not None:
             self._anchors[event.anchor] = (None, 0)
         self._stack.append(_Frame(value, event.anchor))
@@ -243,23 +232,9 @@ _HANDLERS: Final[dict[type, Any]] = {
 }
 
 
-def _place(event: Any) -> Place:
-    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
-
-
-def _decode(data: bytes, report: Report) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8", errors="replace")
-        at = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        found = f"found byte 0x{data[error.start]:02x}"
-        raise report.fatal(at, f"expected UTF-8 text, {found}", "save the file as UTF-8") from None
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, text: str, report: Report) -> Exception:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, report: Report, file: str) -> Exception:
     mark = error.problem_mark or error.context_mark
-    at = Place(mark.line + 1, mark.column + 1) if mark is not None else START
+    at = Place(mark.line + 1, mark.column + 1, file) if mark is not None else Place(1, 1, file)
     problem = error.problem or error.context or "not valid YAML"
     lines = text.splitlines()
     line = lines[at.line - 1] if at.line <= len(lines) else ""
@@ -293,30 +268,8 @@ def _unreadable(error: yaml.reader.ReaderError) -> str:
     return f"not valid YAML: character U+{code:04X} is not allowed"
 
 
-def _place_of_offset(text: str, error: yaml.reader.ReaderError) -> Place:
+def _place_of_offset(text: str, error: yaml.reader.ReaderError, file: str) -> Place:
     """The C reader counts bytes, the Python reader characters: looked up as what fits."""
     data = text.encode("utf-8", errors="surrogatepass")
     before = data[: max(error.position, 0)].decode("utf-8", errors="replace")
-    return Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-
-
-def _near_files(path: str) -> str:
-    """Which file was probably meant by a name that does not exist."""
-    if path.startswith(("http:/", "https:/")):
-        return "URLs are not supported yet: download the file first"
-    stem = os.path.splitext(path)[0]
-    for other in (stem + ".yml", stem + ".yaml"):
-        if other != path and os.path.isfile(other):
-            return f"did you mean '{other}'?"
-    return _yaml_files_in(os.path.dirname(path) or ".")
-
-
-def _yaml_files_in(folder: str) -> str:
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith((".yml", ".yaml")))
-    except (OSError, ValueError):
-        return ""
-    if not names:
-        return ""
-    more = ", ..." if len(names) > 5 else ""
-    return f"there is: {', '.join(os.path.join(folder, name) for name in names[:5])}{more}"
+    return Place(before.count("\n") + 1, len(before) - before.rfind("\n"), file)

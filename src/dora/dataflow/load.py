@@ -16,12 +16,13 @@ from typing import Final
 from dora.dataflow.check import check_nodes, check_wiring, rewrite_timers
 from dora.dataflow.describe import describe_dataflow
 from dora.dataflow.descriptor import Dataflow
-from dora.dataflow.document import YamlList, YamlMap, YamlValue, parse_document, read_text
+from dora.dataflow.document import YamlList, YamlMap, YamlValue, parse_document
 from dora.dataflow.environment import as_text, read_env
 from dora.dataflow.fields import Fields, read_fields, unexpected
+from dora.dataflow.files import read_text
 from dora.dataflow.legacy import modernise_root
 from dora.dataflow.nodes import RUNTIME, STANDARD, NodeDraft, finish_deploy, finish_node, read_node
-from dora.dataflow.report import START, Report
+from dora.dataflow.report import NOWHERE, Report
 from dora.dataflow.scalars import Plain, is_null
 from dora.dataflow.schema import ROOT_FIELDS
 from dora.errors import DescriptorError
@@ -65,7 +66,7 @@ def load_dataflow(
 
 def _root_mapping(value: YamlValue | None, report: Report) -> YamlMap:
     if value is None or is_null(value):
-        raise report.fatal(START, "expected a dataflow with 'nodes', found an empty file")
+        raise report.fatal(NOWHERE, "expected a dataflow with 'nodes', found an empty file")
     if not isinstance(value, YamlMap):
         unexpected(value, "dataflow", "a mapping with 'nodes'", report)
         raise DescriptorError(report.error_lines())

@@ -1,7 +1,8 @@
 """Collects what is wrong with a dataflow file, so that all of it is said at once.
 
 Strategy: readers and checks say `error` or `warn` with the place they looked at and go on with
-something harmless; `load.py` asks at the end.  Every line is `file:line:column: text`, in file order.
+something harmless; `load.py` asks at the end.  Every line is `file:line:column: text`, in file order;
+a problem of a whole file has no line.
 Nothing here takes long however broken the file is: suggestions stop after some hundred problems.
 """
 
@@ -25,13 +26,19 @@ _MAX_LISTED: Final = 8
 
 
 class Place(NamedTuple):
-    """A position in the file, both 1-based."""
+    """A position in a file, both numbers 1-based.
+
+    Attributes:
+        file: the module file, as messages name it; empty for the dataflow's own file.
+    """
 
     line: int
     column: int
+    file: str = ""
 
 
-START: Final = Place(1, 1)
+NOWHERE: Final = Place(0, 0)
+"""The file as a whole: messages name no line."""
 
 
 class Report:
@@ -94,12 +101,21 @@ class Report:
             raise DescriptorError(self._lines(self._errors + marked))
 
     def _lines(self, found: list[tuple[Place, str]]) -> list[str]:
-        ordered = list(dict.fromkeys(sorted(found, key=lambda entry: entry[0])))
-        lines = [f"{self.file}:{at.line}:{at.column}: {text}" for at, text in ordered[:MAX_LINES]]
+        ordered = list(dict.fromkeys(sorted(found, key=_in_file_order)))
+        lines = [f"{self._where(at)}: {text}" for at, text in ordered[:MAX_LINES]]
         if len(ordered) > MAX_LINES:
-            last = ordered[MAX_LINES][0]
-            lines.append(f"{self.file}:{last.line}:{last.column}: and {len(ordered) - MAX_LINES} more problems")
+            lines.append(f"{self._where(ordered[MAX_LINES][0])}: and {len(ordered) - MAX_LINES} more problems")
         return lines
+
+    def _where(self, at: Place) -> str:
+        file = at.file or self.file
+        return f"{file}:{at.line}:{at.column}" if at.line else file
+
+
+def _in_file_order(entry: tuple[Place, str]) -> tuple[str, int, int]:
+    """The dataflow's own file first, then module files by name."""
+    at = entry[0]
+    return at.file, at.line, at.column
 
 
 def shown(text: str) -> str:
