@@ -179,3 +179,8 @@ def test_any_edit_of_hello_world_is_a_dataflow_or_problems(
 ) -> None:
     text = HELLO[:cut] + inserted + HELLO[cut + length :]
     outcome(tmp_path / "any.yml", text.encode("utf-8", "surrogatepass"))
+
+
+def test_module_file_is_no_dataflow(problems: Problems) -> None:
+    (found,) = problems("module: {name: m}\nnodes: []")
+    assert found.startswith("1:1: expected a dataflow, found a module file; check it with `dora expand --module FILE`")

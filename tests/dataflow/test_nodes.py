@@ -246,7 +246,6 @@ KINDS = [
         "id: a, path: x, module: y",
         "2:19: node 'a': expected one of path, operator, operators, module, ros2, hub, found path and module",
     ),
-    ("id: a, module: x.yml", "2:10: node 'a': 'module' is not supported yet"),
     ("id: a, ros2: {topic: /x}", "2:10: node 'a': 'ros2' is not supported yet"),
     ("id: a, hub: x", "2:10: node 'a': 'hub' is not supported yet"),
     ("id: a, path: [x]", "2:16: node 'a': 'path': expected a text, found a list"),

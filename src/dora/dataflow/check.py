@@ -5,8 +5,9 @@ Strategy: one function per rule, all of them run over all drafts, each reports a
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from dora.dataflow.descriptor import BACKPRESSURE, DROP_OLDEST, LogsSource, OutputSource, TimerSource
@@ -46,18 +47,21 @@ def check_nodes(drafts: list[NodeDraft], report: Report) -> None:
                 rule(draft, report)
 
 
-def check_wiring(drafts: list[NodeDraft], report: Report) -> None:
-    """Every input has a source that exists; the short names of operators' outputs are completed first."""
+def check_wiring(drafts: list[NodeDraft], report: Report, others: Iterable[InputDraft] = ()) -> None:
+    """Every input has a source that exists; the short names of operators' outputs are completed first.
+
+    Args:
+        others: inputs to check that are not of any node.
+    """
     resolve_short_outputs(drafts)
     by_id: dict[str, list[NodeDraft]] = {}
     for draft in drafts:
         by_id.setdefault(draft.id, []).append(draft)
-    for draft in drafts:
-        for entry in draft.inputs.values():
-            if isinstance(entry.source, OutputSource):
-                _check_output(entry, entry.source, by_id, report)
-            elif isinstance(entry.source, LogsSource):
-                _check_logs(entry, entry.source, by_id, report)
+    for entry in itertools.chain(others, *(draft.inputs.values() for draft in drafts)):
+        if isinstance(entry.source, OutputSource):
+            _check_output(entry, entry.source, by_id, report)
+        elif isinstance(entry.source, LogsSource):
+            _check_logs(entry, entry.source, by_id, report)
 
 
 def rewrite_timers(drafts: list[NodeDraft]) -> None:
@@ -68,6 +72,7 @@ def rewrite_timers(drafts: list[NodeDraft]) -> None:
             if isinstance(entry.source, OutputSource) and entry.source.node in timers:
                 timer = timers[entry.source.node]
                 if entry.source.output in timer.outputs:
+                    entry.timer_output = f"{entry.source.node}/{entry.source.output}"
                     entry.source = timer.timer
 
 

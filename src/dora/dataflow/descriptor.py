@@ -214,6 +214,25 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Module:
+    """One use of a module file; its nodes are among those of the dataflow, named `<id>.<node>`.
+
+    Attributes:
+        id: of the node that uses it; of a nested one `<outer>.<id>`.
+        name: as the module file states it.
+        file: the module file, relative to the dataflow's folder.
+        inputs: what feeds its ports, by port; ports that are not wired are absent.
+        outputs: which node of the module sends each output; what others read.
+    """
+
+    id: str
+    name: str
+    file: str
+    inputs: dict[str, Source] = field(default_factory=dict)
+    outputs: dict[str, OutputSource] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Dataflow:
     """A checked dataflow file.
 
@@ -222,6 +241,8 @@ class Dataflow:
         file: the file as the user named it, for messages.
         working_dir: its folder; relative paths and the nodes' working directory start here.
         nodes: in file order, timer nodes rewritten away.
+        modules: the uses of module files, outer before inner; their nodes are in `nodes`.
+        files: the file and all module files, absolute.
         timer_nodes: ids of the nodes that were timers, with their canonical timer.
         warnings: one line each, `file:line:column: text`.
         raw: what `node.dataflow_descriptor()` returns: the YAML with defaults filled in.
@@ -231,6 +252,8 @@ class Dataflow:
     working_dir: Path
     nodes: tuple[Node, ...]
     env: dict[str, str] = field(default_factory=dict)
+    modules: tuple[Module, ...] = ()
+    files: tuple[Path, ...] = ()
     timer_nodes: dict[str, str] = field(default_factory=dict)
     health_check_interval_s: float = 5.0
     exit_when_nodes_finish: bool = False

@@ -22,12 +22,17 @@ _CUSTOM_RENAMED: Final = {"source": "path", "envs": "env"}
 
 def modernise_root(root: YamlMap, report: Report) -> None:
     """Rewrite the keys of the file's root in place; keys that start with `x-` may hold anything."""
-    for key in [key for key in root.entries if key.startswith("x-")]:
-        del root.entries[key]
+    drop_anchors(root)
     for key, hint in _DROPPED_ROOT.items():
         if key in root.entries:
             report.warn(root.entries.pop(key).place, f"key '{key}' of older versions is ignored", hint)
     _rename(root, _RENAMED, report)
+
+
+def drop_anchors(root: YamlMap) -> None:
+    """Leave out the keys that start with `x-`."""
+    for key in [key for key in root.entries if key.startswith("x-")]:
+        del root.entries[key]
 
 
 def modernise_node(node: YamlMap, subject: str, report: Report) -> None:

@@ -11,17 +11,19 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from dora.dataflow.check import check_nodes, check_wiring, rewrite_timers
 from dora.dataflow.describe import describe_dataflow
-from dora.dataflow.descriptor import Dataflow
-from dora.dataflow.document import YamlList, YamlMap, YamlValue, parse_document
+from dora.dataflow.descriptor import Dataflow, Module
+from dora.dataflow.document import YamlMap, YamlValue, parse_document
 from dora.dataflow.environment import as_text, read_env
 from dora.dataflow.fields import Fields, read_fields, unexpected
 from dora.dataflow.files import read_text
 from dora.dataflow.legacy import modernise_root
-from dora.dataflow.nodes import RUNTIME, STANDARD, NodeDraft, finish_deploy, finish_node, read_node
+from dora.dataflow.module_files import ModuleReader
+from dora.dataflow.modules import expand_modules
+from dora.dataflow.nodes import RUNTIME, STANDARD, NodeDraft, finish_deploy, finish_node, read_nodes
 from dora.dataflow.report import NOWHERE, Report
 from dora.dataflow.scalars import Plain, is_null
 from dora.dataflow.schema import ROOT_FIELDS
@@ -47,21 +49,51 @@ def load_dataflow(
     Raises:
         DescriptorError: with every problem, one `file:line:column: text` each.
     """
+    reading = read_dataflow(path, env=os.environ if env is None else env)
+    reading.report.check(is_strict=is_strict)
+    return _finish(path, reading, overrides)
+
+
+class Reading(NamedTuple):
+    """A dataflow file that was read and checked; what is wrong with it is in the report.
+
+    Attributes:
+        fields: of the root.
+        drafts: the nodes, those of modules in the place of the nodes that use them.
+        env: of the root, expanded.
+        environ: what variables were looked up in.
+        files: all that was read, as messages name them.
+    """
+
+    report: Report
+    fields: Fields
+    drafts: list[NodeDraft]
+    env: dict[str, Plain]
+    environ: Mapping[str, str]
+    modules: tuple[Module, ...]
+    files: tuple[str, ...]
+
+
+def read_dataflow(path: Path, *, env: Mapping[str, str]) -> Reading:
+    """Read a dataflow file and look at everything in it.
+
+    Raises:
+        DescriptorError: it is no YAML, or no mapping, so that there is nothing to look at.
+    """
     report = Report(str(path))
-    text = read_text(str(path), report)
-    root = _root_mapping(parse_document(text, report), report)
-    environ = os.environ if env is None else env
+    root = _root_mapping(parse_document(read_text(str(path), report), report), report)
+    _refuse_module(root, report)
     modernise_root(root, report)
     fields = read_fields(root, ROOT_FIELDS, "", report)
-    root_env = read_env(fields.get("env"), "", environ, report) if "env" in fields.stated else {}
+    root_env = read_env(fields.get("env"), "", env, report) if "env" in fields.stated else {}
     if "deploy" in fields.stated:
         report.warn(fields.key_at("deploy"), "'deploy' has no effect here", "write it on the nodes that need it")
-    drafts = _read_nodes(root, environ, report)
+    reader = ModuleReader(str(path), env, report)
+    drafts, modules, unread = expand_modules(read_nodes(root, env, report), reader, report)
     check_nodes(drafts, report)
-    check_wiring(drafts, report)
+    check_wiring(drafts, report, unread)
     rewrite_timers(drafts)
-    report.check(is_strict=is_strict)
-    return _finish(path, fields, drafts, {**root_env, **overrides}, environ, report)
+    return Reading(report, fields, drafts, root_env, env, modules, (str(path), *reader.files()))
 
 
 def _root_mapping(value: YamlValue | None, report: Report) -> YamlMap:
@@ -73,39 +105,30 @@ def _root_mapping(value: YamlValue | None, report: Report) -> YamlMap:
     return value
 
 
-def _read_nodes(root: YamlMap, environ: Mapping[str, str], report: Report) -> list[NodeDraft]:
-    entry = root.entries.get("nodes")
-    if entry is None or is_null(entry.value):
-        return []
-    if not isinstance(entry.value, YamlList):
-        unexpected(entry.value, "'nodes'", "a list of nodes", report, "start each node with `- id: <name>`")
-        return []
-    if not entry.value.items:
-        report.warn(entry.place, "the dataflow has no nodes")
-    found = [read_node(value, index, environ, report) for index, value in enumerate(entry.value.items)]
-    return [draft for draft in found if draft is not None]
+def _refuse_module(root: YamlMap, report: Report) -> None:
+    header = root.entries.get("module")
+    if header is not None and isinstance(header.value, YamlMap):
+        hint = "check it with `dora expand --module FILE`, use it with `module: FILE` on a node"
+        raise report.fatal(header.place, "expected a dataflow, found a module file", hint)
 
 
-def _finish(
-    path: Path,
-    fields: Fields,
-    drafts: list[NodeDraft],
-    env: Mapping[str, Plain],
-    environ: Mapping[str, str],
-    report: Report,
-) -> Dataflow:
+def _finish(path: Path, reading: Reading, overrides: Mapping[str, str]) -> Dataflow:
     absolute = Path(os.path.abspath(path))
+    report, fields, drafts = reading.report, reading.fields, reading.drafts
+    env: dict[str, Plain] = {**reading.env, **overrides}
     inherited = {key: as_text(value) for key, value in env.items()}
     nodes = []
     for draft in drafts:
         if draft.kind in (STANDARD, RUNTIME):
             own = {key: as_text(value) for key, value in draft.env.items()}
-            nodes.append(finish_node(draft, {**inherited, **own}, environ))
+            nodes.append(finish_node(draft, {**inherited, **own}, reading.environ))
     return Dataflow(
         path=absolute,
         working_dir=absolute.parent,
         nodes=tuple(nodes),
         env=inherited,
+        modules=reading.modules,
+        files=tuple(Path(os.path.abspath(file)) for file in reading.files),
         timer_nodes={draft.id: draft.timer.text for draft in drafts if draft.timer is not None},
         health_check_interval_s=fields.get("health_check_interval", 5.0),
         exit_when_nodes_finish=fields.get("exit_when_nodes_finish", False),
@@ -114,5 +137,5 @@ def _finish(
         deploy=finish_deploy(fields.get("deploy")),
         file=str(path),
         warnings=tuple(report.warning_lines()),
-        raw=describe_dataflow(fields, drafts, dict(env)),
+        raw=describe_dataflow(fields, drafts, env),
     )

@@ -19,7 +19,7 @@ from dora.dataflow.descriptor import (
     RestartPolicy,
     TimerSource,
 )
-from dora.dataflow.document import YamlMap, YamlScalar, YamlValue
+from dora.dataflow.document import YamlList, YamlMap, YamlScalar, YamlValue
 from dora.dataflow.environment import read_env
 from dora.dataflow.fields import Fields, Stated, items_of, plain_map, read_fields, unexpected
 from dora.dataflow.legacy import modernise_node
@@ -42,6 +42,7 @@ from dora.ids import node_id_fault
 STANDARD: Final = "standard"
 RUNTIME: Final = "runtime"
 TIMER: Final = "timer"
+MODULE: Final = "module"
 UNKNOWN: Final = "unknown"
 """A node with an error in what it is, or of a kind that is not built yet: nothing else is said about it."""
 
@@ -56,6 +57,7 @@ class NodeDraft:
         env: the node's own variables.
         timer: what a timer node is made of; None for others and for a timer that is wrong.
         operators: what a runtime node hosts.
+        params: of a node that uses a module; those of the modules around it come first.
     """
 
     id: str
@@ -68,11 +70,26 @@ class NodeDraft:
     env: dict[str, Plain] = field(default_factory=dict)
     timer: TimerSource | None = None
     operators: list[OperatorDraft] = field(default_factory=list)
+    params: dict[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
         """The `path` of the file."""
         return str(self.fields.get("path", ""))
+
+
+def read_nodes(root: YamlMap, environ: Mapping[str, str], report: Report) -> list[NodeDraft]:
+    """The drafts of the `nodes` of a file."""
+    entry = root.entries.get("nodes")
+    if entry is None or is_null(entry.value):
+        return []
+    if not isinstance(entry.value, YamlList):
+        unexpected(entry.value, "'nodes'", "a list of nodes", report, "start each node with `- id: <name>`")
+        return []
+    if not entry.value.items:
+        report.warn(entry.place, "the dataflow has no nodes")
+    found = [read_node(value, index, environ, report) for index, value in enumerate(entry.value.items)]
+    return [draft for draft in found if draft is not None]
 
 
 def read_node(value: YamlValue, index: int, environ: Mapping[str, str], report: Report) -> NodeDraft | None:
@@ -92,8 +109,11 @@ def read_node(value: YamlValue, index: int, environ: Mapping[str, str], report: 
     if draft.kind == RUNTIME:
         _read_operators(draft, report)
         return draft
-    draft.outputs = read_outputs(fields, subject, report)
     draft.inputs = read_inputs(fields, subject, report)
+    if draft.kind == MODULE:
+        draft.params = plain_map(fields.get("params"))
+        return draft
+    draft.outputs = read_outputs(fields, subject, report)
     if draft.kind == TIMER:
         _read_timer(draft, report)
     return draft
@@ -117,6 +137,7 @@ def finish_node(draft: NodeDraft, env: dict[str, str], environ: Mapping[str, str
         interpreter=_interpreter(draft.fields, environ),
         line=draft.at.line,
         column=draft.at.column,
+        file=draft.at.file,
     )
     return _finish_runtime(node, draft, environ) if draft.kind == RUNTIME else _finish_standard(node, draft, environ)
 
@@ -224,6 +245,8 @@ def _kind(value: YamlMap, fields: Fields, subject: str, report: Report) -> str:
         return STANDARD
     elif stated[0] in OPERATOR_KEYS:
         return RUNTIME
+    elif "module" in fields.stated:
+        return MODULE
     return UNKNOWN
 
 

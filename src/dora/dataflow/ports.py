@@ -20,6 +20,7 @@ class InputDraft:
 
     Attributes:
         subject: how messages name it.
+        timer_output: the output of a timer node that it reads, as `<node>/<output>`; `source` is then that timer.
     """
 
     id: str
@@ -28,6 +29,7 @@ class InputDraft:
     source: Source | None
     source_at: Place
     fields: Fields
+    timer_output: str = ""
 
 
 def read_outputs(fields: Fields, subject: str, report: Report) -> dict[str, Place]:

@@ -83,15 +83,13 @@ def check_local(dataflow: Dataflow) -> list[str]:
     report = Report(dataflow.file)
     for node in dataflow.nodes:
         if node.deploy is not None:
-            hint = "use 'dora start', or remove 'deploy'"
-            report.error(
-                Place(node.line, node.column), f"node '{node.id}' has 'deploy': 'dora run' is for this machine", hint
-            )
+            text = f"node '{node.id}' has 'deploy': 'dora run' is for this machine"
+            report.error(Place(node.line, node.column, node.file), text, "use 'dora start', or remove 'deploy'")
     return report.error_lines()
 
 
 def _check_source(node: Node, working_dir: Path, environ: Mapping[str, str], report: Report) -> None:
-    at = Place(node.path_line or node.line, node.path_column or 1)
+    at = Place(node.path_line or node.line, node.path_column or 1, node.file)
     file = find_program(node.path, working_dir, environ)
     if file is None:
         is_name = "/" not in node.path and not os.path.splitext(node.path)[1]
@@ -109,7 +107,7 @@ def _check_operators(node: Node, working_dir: Path, report: Report) -> None:
     for operator in node.operators:
         if is_url(operator.source) or (working_dir / operator.source).is_file():
             continue
-        at = Place(operator.source_line or node.line, operator.source_column)
+        at = Place(operator.source_line or node.line, operator.source_column, node.file)
         subject = f"node '{node.id}': operator '{operator.id}'"
         if (working_dir / operator.source).is_dir():
             report.error(at, f"{subject}: expected a Python file, found the directory {shown(operator.source)}")

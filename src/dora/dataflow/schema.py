@@ -42,7 +42,7 @@ OPERATOR_KEYS: Final = ("operator", "operators")
 OPERATOR_SOURCE_KEYS: Final = ("python", "shared-library", "wasm")
 """Exactly one of these says what an operator is made of."""
 
-LATER_KEYS: Final = ("module", "ros2", "hub")
+LATER_KEYS: Final = ("ros2", "hub")
 """Known, but not built yet."""
 
 GIT_REVISION_KEYS: Final = ("branch", "tag", "rev")
@@ -74,8 +74,10 @@ TYPE_RULE_FIELDS: Final = table(
     Field("to", TEXT, "Type of the input that may read it.", is_required=True),
 )
 
+_NODES: Final = as_is("a list of nodes", {"type": "array"})
+
 ROOT_FIELDS: Final = table(
-    Field("nodes", as_is("a list of nodes", {"type": "array"}), "The nodes of the dataflow.", is_required=True),
+    Field("nodes", _NODES, "The nodes of the dataflow.", is_required=True),
     Field("env", _ENV, "Environment of every node; a node's own `env` wins."),
     Field("health_check_interval", seconds(may_be_zero=False), "Seconds between two sweeps of the supervision.", 5.0),
     Field("exit_when_nodes_finish", TRUTH, "A node is done when its data inputs are closed, timers or not.", False),
@@ -205,12 +207,38 @@ _OPERATORS: Final = as_is("a list of operators", {"type": "array", "items": _OPE
 _OTHER_KINDS: Final = (
     Field("operator", _OPERATOR, "One operator, run in a process of its own."),
     Field("operators", _OPERATORS, "Operators that share one process."),
-    Field("module", _ANYTHING, "File with a group of nodes."),
-    Field("params", _ANYTHING, "Parameters of a module."),
+    Field("module", TEXT, "Module file whose nodes take the place of this one, relative to this file."),
+    Field(
+        "params",
+        map_of(TEXT, "from parameter to value"),
+        "Parameters of the module: `$PARAM_NAME` in the `args` of its nodes, and in their environment.",
+    ),
     Field("ros2", _ANYTHING, "Bridge to ROS 2."),
     Field("hub", _ANYTHING, "Package of the node hub."),
 )
 
 NODE_FIELDS: Final[Table] = MappingProxyType(
     table(*_EVERY_KIND, *_SOURCE, *_INTERPRETER, *_PORTS, _POOL, *_LOGS, *_SUPERVISION, *_OTHER_KINDS)
+)
+
+MODULE_KEYS: Final = ("id", "name", "description", "module", "params", "inputs", "env", "build", "deploy")
+"""What a node that uses a module may state; its nodes state the rest themselves."""
+
+MODULE_HEADER_FIELDS: Final = table(
+    Field("name", TEXT, "Name of the module.", is_required=True, example="<name>"),
+    Field("inputs", list_of(OUTPUT_ID, "input ids"), "What the module must be given; its nodes read `_mod/<input>`."),
+    Field("inputs_optional", list_of(OUTPUT_ID, "input ids"), "What the module may be given."),
+    Field("outputs", list_of(OUTPUT_ID, "output ids"), "What others may read; one node of the module sends each."),
+)
+
+MODULE_FILE_FIELDS: Final = table(
+    Field(
+        "module",
+        group(MODULE_HEADER_FIELDS, "a mapping with name, inputs and outputs"),
+        "Name and ports of the module.",
+        is_required=True,
+        example="{name: <name>, inputs: [], outputs: []}",
+    ),
+    Field("nodes", _NODES, "The nodes of the module.", is_required=True),
+    Field("build", TEXT, "Commands that come before the `build` of each node."),
 )
