@@ -179,7 +179,7 @@ def test_lock_file_that_is_missing_is_an_error(flow: Flow, repository: Repositor
     with pytest.raises(DescriptorError) as error:
         flow.build(camera(repository), options=LOCKED)
     hint = "run: dora build --write-lockfile dataflow.yml"
-    assert error.value.problems == [f"{flow.lock}:1:1: there is no lock file; {hint}"]
+    assert error.value.problems == [f"{flow.lock}: there is no lock file; {hint}"]
 
 
 def test_lock_file_of_other_sources_is_an_error_that_names_each(flow: Flow, repository: Repository) -> None:

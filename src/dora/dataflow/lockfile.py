@@ -25,7 +25,7 @@ from typing import Final
 from dora.dataflow.descriptor import Dataflow, GitSource
 from dora.dataflow.document import YamlMap, YamlScalar, YamlValue, parse_document
 from dora.dataflow.programs import is_url
-from dora.dataflow.report import START, Report
+from dora.dataflow.report import NOWHERE, Report
 from dora.errors import DescriptorError
 
 VERSION: Final = 2
@@ -93,15 +93,15 @@ def read_lock(path: Path, dataflow: Dataflow) -> Lock:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise report.fatal(START, "there is no lock file", rewrite) from None
+        raise report.fatal(NOWHERE, "there is no lock file", rewrite) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise report.fatal(START, f"cannot read the lock file: {error}") from None
+        raise report.fatal(NOWHERE, f"cannot read the lock file: {error}") from None
     root = parse_document(text, report)
     if not isinstance(root, YamlMap):
-        raise report.fatal(START, "expected a lock file", rewrite)
+        raise report.fatal(NOWHERE, "expected a lock file", rewrite)
     version = _text(root, "version")
     if version not in READABLE_VERSIONS:
-        raise report.fatal(START, f"expected version {' or '.join(READABLE_VERSIONS)}, found {version}", rewrite)
+        raise report.fatal(NOWHERE, f"expected version {' or '.join(READABLE_VERSIONS)}, found {version}", rewrite)
     lock = Lock(_commits(root, report), _checksums(root))
     report.check()
     problems = [f"{path}: {problem}; {rewrite}" for problem in _differences(lock, dataflow)]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dora.dataflow.document import YamlList, YamlMap, YamlScalar, YamlValue, parse_document, read_text
+from dora.dataflow.document import YamlList, YamlMap, YamlScalar, YamlValue, parse_document
+from dora.dataflow.files import read_text
 from dora.dataflow.graph import Graph, graph_of
 from dora.dataflow.legacy import modernise_node, modernise_root
 from dora.dataflow.load import load_dataflow
