@@ -144,7 +144,7 @@ def test_operator_of_0_1_receives_bytes_and_stops_when_it_says_so(run: Run) -> N
 
 def test_node_with_a_build_has_an_environment_of_its_own_with_uv(flow: Flow) -> None:
     search = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for command in guide.vision(flow)[1:]:
+    for command in guide.vision(flow):
         ended = subprocess.run(
             command, shell=True, cwd=flow.folder, env=flow.environment | search, capture_output=True, text=True
         )
