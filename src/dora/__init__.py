@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from dora.node.node import Node as Node
     from dora.node.status import DoraStatus as DoraStatus
 
-__version__ = "1.2.0"
-__author__ = "Dora-rs Authors"
+__version__: str = "1.2.0"
+__author__: str = "Dora-rs Authors"
 
 _HOMES = {
     "Node": "dora.node.node",
@@ -28,18 +28,20 @@ _HOMES = {
 __all__ = ["DoraStatus", "Node", "__author__", "__version__", "build", "run", "start_runtime"]
 
 
-def __getattr__(name: str) -> object:
-    import importlib
+if not TYPE_CHECKING:  # a type checker would take it as leave for any name
 
-    home = _HOMES.get(name)
-    if home is not None:
-        value = getattr(importlib.import_module(home), name)
-    elif name.startswith("Ros2") and name in (ros2 := importlib.import_module("dora.ros2")).NAMES:
-        value = ros2.absent(name)
-    else:
-        raise AttributeError(f"module 'dora' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        import importlib
+
+        home = _HOMES.get(name)
+        if home is not None:
+            value = getattr(importlib.import_module(home), name)
+        elif name.startswith("Ros2") and name in (ros2 := importlib.import_module("dora.ros2")).NAMES:
+            value = ros2.absent(name)
+        else:
+            raise AttributeError(f"module 'dora' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

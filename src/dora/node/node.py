@@ -451,13 +451,15 @@ class Node:
         """Now, on the clock of message timestamps (aware, UTC)."""
         return events.instant_of(self._link.clock.now_ns())
 
-    def __getattr__(self, name: str) -> Any:
-        if name.endswith("_tensor_pool"):
-            raise AttributeError(
-                f"Node has no {name}: this dora has no tensor pool. Large arrays travel in shared memory with "
-                "send_output_raw, GPU tensors with dora.cuda"
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    if not TYPE_CHECKING:  # a type checker would take it as leave for any name
+
+        def __getattr__(self, name: str) -> Any:
+            if name.endswith("_tensor_pool"):
+                raise AttributeError(
+                    f"Node has no {name}: this dora has no tensor pool. Large arrays travel in shared memory with "
+                    "send_output_raw, GPU tensors with dora.cuda"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _raise_forked(self) -> None:
         raise forked_error(self._link.pid)
