@@ -27,8 +27,14 @@ class Printer:
         self.null = os.open(os.devnull, os.O_WRONLY)
         self.console = Console(ConsoleOptions(), stdout_fd=self.null, stderr_fd=self.null)
         self.log = NodeLog("a", LogFile(folder / "log_a.jsonl"), LogSettings())
-        self.pipes = OutputPipes(self.reactor, self.console, {"a": self.log}, self.seen.extend)
+        self.now_ns = 0
+        self.cost_ns = 0
+        self.pipes = OutputPipes(self.reactor, self.console, {"a": self.log}, self._take, clock_ns=lambda: self.now_ns)
         self.stdout = self.stderr = -1
+
+    def _take(self, entries: list[LogEntry]) -> None:
+        self.now_ns += self.cost_ns
+        self.seen.extend(entries)
 
     def start(self) -> None:
         reads = []
@@ -99,3 +105,38 @@ def test_the_next_run_of_a_node_starts_with_an_empty_stderr_tail(printer: Printe
     printer.end()
     printer.pipes.finish("a")
     assert printer.log.stderr_tail() == ["second run"]
+
+
+def print_and_read(printer: Printer, turns: int) -> int:
+    """Print a line before each turn of the loop; returns how many were read."""
+    before = len(printer.seen)
+    for _ in range(turns):
+        os.write(printer.stdout, b"line\n")
+        printer.reactor.wait(0)
+        printer.pipes.resume()
+    return len(printer.seen) - before
+
+
+def test_a_node_whose_output_costs_too_much_is_left_alone_until_it_had_its_quarter_of_the_time(
+    printer: Printer,
+) -> None:
+    printer.cost_ns = 20_000_000
+    assert print_and_read(printer, 8) == 4  # 80 ms of work, due at 320 ms; 200 ms of that may be done ahead
+    due_ns = printer.pipes.next_due_ns()
+    assert due_ns == 120_000_000
+    printer.now_ns = due_ns
+    printer.cost_ns = 0
+    assert print_and_read(printer, 1) == 0
+    printer.reactor.wait(0)
+    assert printer.messages() == ["stdout: line"] * 9
+    assert printer.pipes.next_due_ns() is None
+    printer.end()
+
+
+def test_the_rest_of_a_node_that_was_left_alone_is_taken_when_it_ends(printer: Printer) -> None:
+    printer.cost_ns = 100_000_000
+    assert print_and_read(printer, 3) == 1
+    printer.end()
+    printer.pipes.finish("a")
+    assert printer.messages() == ["stdout: line"] * 3
+    assert printer.pipes.next_due_ns() is None

@@ -125,6 +125,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     Attributes:
         log_dir: folder of the log files, as it is to be shown, or None when there is none.
         skipped_console_lines: lines that the terminal did not keep up with (they are in the log files).
+        lost_log_lines: lines that the disk refused.
         failure: why the run as a whole failed when no node is to blame (for example: the minder died).
     """
 
@@ -132,4 +133,5 @@ class RunSummary(msgspec.Struct, frozen=True):
     inputs: tuple[InputCounts, ...] = ()
     log_dir: str | None = None
     skipped_console_lines: int = 0
+    lost_log_lines: int = 0
     failure: str | None = None

@@ -97,6 +97,8 @@ def _message_lines(summary: RunSummary) -> list[str]:
     lines = drop_lines(summary.inputs)
     if summary.skipped_console_lines:
         lines.append(f"{summary.skipped_console_lines} lines were not shown here; the log files have them")
+    if summary.lost_log_lines:
+        lines.append(f"{summary.lost_log_lines} lines are missing in the log files: the disk refused them")
     return lines
 
 

@@ -183,7 +183,7 @@ class Runner:
 
     def _timeout_ns(self, now_ns: int) -> int | None:
         """Until the loop must wake up by itself; None: only when something happens."""
-        due = [self._supervisor.next_deadline_ns(), self._stop_after_due_ns()]
+        due = [self._supervisor.next_deadline_ns(), self._stop_after_due_ns(), self._pipes.next_due_ns()]
         tick_s = self._progress.next_tick_s()
         due.append(None if tick_s is None else seconds_ns(tick_s))
         known = [due_ns for due_ns in due if due_ns is not None]
@@ -195,6 +195,7 @@ class Runner:
         return None if self._stop_after_ns is None else self._began_ns + self._stop_after_ns
 
     def _look_around(self, now_ns: int) -> None:
+        self._pipes.resume()
         stop_ns = self._stop_after_due_ns()
         if stop_ns is not None and now_ns >= stop_ns:
             self._stop_after_ns = None
@@ -243,6 +244,7 @@ class Runner:
             inputs=input_counts(supervisor.routes, self._page),
             log_dir=_shown(str(self._log_dir)) if self._logs else None,
             skipped_console_lines=self._console.skipped_lines,
+            lost_log_lines=sum(log.file.lost_lines for log in self._logs.values()),
             failure=supervisor.failure,
         )
         text = final_report(summary, is_quiet=self._options.is_quiet)
