@@ -26,6 +26,7 @@ from end_to_end.scenarios import (
     floods,
     limits,
     neighbours,
+    prints,
     published,
     sizes,
     starts,
@@ -92,6 +93,7 @@ LONG_RUNS = [
     LongRun("rates", 30, "1 Hz beside 1 kHz, {count} s (34)", clocks.slow_beside_fast),
     LongRun("suspend", 60, "all processes stopped for {count} s (48)", clocks.suspended),
     LongRun("gil", 30, "{count} s in a C call that holds the GIL (53)", neighbours.holds_the_gil),
+    LongRun("prints", 3, "a node prints all it can, {count} rounds (46)", prints.beside_a_printer),
     LongRun("idle", 30, "1 Hz beside a 1 kHz graph, {count} s (57)", clocks.idle_beside_busy),
     LongRun(
         "chain", 10, "20 nodes at 1 kHz, {count} s (58)", lambda flow, count: neighbours.paced_chain(flow, 20, count)

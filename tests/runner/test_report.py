@@ -156,3 +156,8 @@ def test_failure_of_the_run_itself_is_told() -> None:
 def test_lines_that_were_not_shown_are_told() -> None:
     report = final_report(RunSummary((CLEAN,), skipped_console_lines=7))
     assert report == "7 lines were not shown here; the log files have them"
+
+
+def test_lines_that_the_disk_refused_are_told() -> None:
+    report = final_report(RunSummary((CLEAN,), lost_log_lines=7))
+    assert report == "7 lines are missing in the log files: the disk refused them"
