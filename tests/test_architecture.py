@@ -20,10 +20,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "dora"
 
-BASE = {"errors", "ids", "clock", "env"}
+BASE = {"errors", "ids", "clock", "env", "version"}
 LOW = BASE | {"dataflow", "messages", "transport", "logs"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
-EVERYTHING |= {"arrow_json", "ros2", "builder", "commands", "testing", "cuda", "__init__"}
+EVERYTHING |= {"runs", "arrow_json", "ros2", "builder", "commands", "testing", "cuda", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": EVERYTHING,  # public names, resolved on first use
     "__main__": {"cli"},
@@ -37,9 +37,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": BASE,
     "node": BASE | {"messages", "transport", "arrow", "arrow_json"},
     "runner": LOW,
-    "daemon": LOW | {"coordinator"},
+    "runs": BASE | {"messages", "transport"},
+    "daemon": LOW | {"runs", "coordinator"},
     "coordinator": LOW,
-    "control": BASE | {"messages"},
+    "control": BASE | {"messages", "transport", "runs"},
     "commands": BASE | {"node"},  # `start_runtime`; the commands themselves run in a process of their own
     **{name: BASE | {"arrow", "arrow_json", "node", "dataflow"} for name in ("recording", "testing", "cuda")},
     "builder": BASE | {"commands", "dataflow"},
@@ -53,7 +54,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "numpy": {"arrow", "arrow_json", "node"},
     "yaml": {"dataflow", "cli", "builder"},
     "pytest": {"testing"},
-    "msgspec": {"messages", "node", "runner", "logs"},
+    "msgspec": {"messages", "node", "runner", "runs", "daemon", "control", "cli", "logs"},
     "click": {"cli"},
     "rich": {"cli", "runner"},
     "uv": {"runner", "cli"},

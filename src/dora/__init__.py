@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dora.version import VERSION
+
 if TYPE_CHECKING:
     from dora.commands import build as build
     from dora.commands import run as run
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from dora.node.node import Node as Node
     from dora.node.status import DoraStatus as DoraStatus
 
-__version__: str = "1.2.0"
+__version__: str = VERSION
 __author__: str = "Dora-rs Authors"
 
 _HOMES = {

@@ -12,14 +12,14 @@ from typing import Final
 from dora.dataflow.descriptor import Dataflow
 from dora.runner.builds import build_all
 from dora.runner.built import Built, Listener
-from dora.runner.console import Console
+from dora.runner.display import Display
 from dora.runner.options import BuildOptions
 from dora.runner.progress import BUILDING, Progress
 
 _TICK_S: Final = 0.25
 
 
-def build(dataflow: Dataflow, options: BuildOptions, console: Console, progress: Progress) -> Built:
+def build(dataflow: Dataflow, options: BuildOptions, console: Display, progress: Progress) -> Built:
     """Build every node that changed.
 
     Raises:
@@ -38,7 +38,7 @@ def build(dataflow: Dataflow, options: BuildOptions, console: Console, progress:
 class _Display:
     """What is shown of a build; two threads use it."""
 
-    def __init__(self, console: Console, progress: Progress) -> None:
+    def __init__(self, console: Display, progress: Progress) -> None:
         self._console = console
         self._progress = progress
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""`dora run`: one run in the foreground, from the options to the exit code.
+"""One run from the options to the exit code: `dora run` in the foreground, and the same in the background.
 
 Strategy: the order is made for speed.  The minder starts first and comes up while the file is read; the nodes are
 spawned as soon as their commands are known; msgspec, the log files and the loop are imported while the nodes import
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from typing import Final
 
 from dora import env
@@ -22,11 +23,13 @@ from dora.logs.levels import parse_filter
 from dora.runner.builds import needs_build
 from dora.runner.built import Built
 from dora.runner.console import Console, ConsoleOptions
+from dora.runner.display import Display
 from dora.runner.launch import Launcher
 from dora.runner.options import RunOptions
 from dora.runner.processes import Processes
 from dora.runner.progress import Progress
 from dora.runner.reactor import Reactor
+from dora.transport import control, rendezvous
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGCHLD)
 _ALLOW_SHELL: Final = "DORA_ALLOW_SHELL_NODES"
@@ -47,21 +50,23 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
         foreign = check_local(dataflow)
         if foreign:
             raise DescriptorError(foreign)
-        dataflow_id = new_dataflow_id()
-        console = _make_console(options, dataflow, dataflow_id)
+        background = options.background
+        dataflow_id = new_dataflow_id() if background is None else background.dataflow_id
+        console = _make_display(options, dataflow, dataflow_id)
         try:
             for warning in dataflow.warnings:
                 console.note(f"warning: {warning}")
-            progress = Progress(console, is_live=os.isatty(2), is_quiet=options.is_quiet)
+            progress = Progress(console, is_live=background is None and os.isatty(2), is_quiet=options.is_quiet)
+            admin = control.listen(os.path.join(runtime_dir, rendezvous.ADMIN_SOCKET_NAME))
             launcher = Launcher(
                 dataflow,
                 dataflow_id,
                 processes,
                 runtime_dir,
-                built=_build(options, dataflow, console, progress),
+                built=_build_answering(options, dataflow, console, progress, dataflow_id, admin),
                 environ=_environ(options),
             )
-            return _run(options, launcher, console, progress)
+            return _run(options, launcher, console, progress, admin)
         finally:
             console.close()
 
@@ -89,26 +94,44 @@ def build_dataflow(options: RunOptions, *, is_local: bool = True) -> None:
         console.close()
 
 
-def _run(options: RunOptions, launcher: Launcher, console: Console, progress: Progress) -> int:
+def _run(options: RunOptions, launcher: Launcher, console: Display, progress: Progress, admin: socket.socket) -> int:
     reactor = Reactor()
     try:
         reactor.on_signals(_SIGNALS, lambda signum: None)
         launcher.spawn_all()
         from dora.runner.runner import Runner  # the rules, msgspec, the log files: 60 ms, in which the nodes come up
 
-        runner = Runner(launcher, reactor, console, progress, options)
+        runner = Runner(launcher, reactor, console, progress, options, admin=admin)
         reactor.on_signals(_SIGNALS, runner.take_signal)
         return runner.run()
     finally:
         reactor.close()
 
 
-def _build(options: RunOptions, dataflow: Dataflow, console: Console, progress: Progress) -> Built:
+def _build(options: RunOptions, dataflow: Dataflow, console: Display, progress: Progress) -> Built:
     if not needs_build(dataflow):
         return Built()
     from dora.runner.building import build  # needs subprocess, and most files have nothing to build
 
     return build(dataflow, options.build, console, progress)
+
+
+def _build_answering(
+    options: RunOptions,
+    dataflow: Dataflow,
+    console: Display,
+    progress: Progress,
+    dataflow_id: str,
+    admin: socket.socket,
+) -> Built:
+    """Build, if there is anything to build, and answer meanwhile who asks about the run."""
+    if not needs_build(dataflow):
+        return Built()
+    from dora.runner.building_desk import BuildingDesk  # needs msgspec, and most files have nothing to build
+    from dora.runner.roster import identity_of  # as above
+
+    with BuildingDesk(identity_of(dataflow_id, dataflow, options.background), admin):
+        return _build(options, dataflow, console, progress)
 
 
 def _environ(options: RunOptions) -> dict[str, str]:
@@ -118,6 +141,14 @@ def _environ(options: RunOptions) -> dict[str, str]:
     if options.reloads_operators:
         environ[env.HOT_RELOAD] = "1"
     return environ
+
+
+def _make_display(options: RunOptions, dataflow: Dataflow, dataflow_id: str) -> Display:
+    if options.background is None:
+        return _make_console(options, dataflow, dataflow_id)
+    from dora.runner.journal import Journal  # needs msgspec; `dora run` has a console
+
+    return Journal(dataflow.working_dir / "out" / dataflow_id)
 
 
 def _make_console(options: RunOptions, dataflow: Dataflow, dataflow_id: str) -> Console:

@@ -5,6 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Background:
+    """A run that nobody sits in front of.
+
+    Attributes:
+        dataflow_id: given beforehand, so that who starts it knows it.
+        request: how it was started, as JSON, for whoever wants to start it again.
+        on_ended: takes `messages.runner_daemon.Ended`, before anybody else hears of the end.
+    """
+
+    dataflow_id: str
+    name: str
+    request: str
+    on_ended: Callable[[Any], object]
 
 
 @dataclass(frozen=True)
@@ -53,3 +70,4 @@ class RunOptions:
     grace_s: float = 10.0
     is_quiet: bool = False
     on_failure: Callable[[str], object] | None = None
+    background: Background | None = None

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from dora.logs.entry import LogEntry
-from dora.runner.console import Console
+from dora.runner.display import Display
 from dora.runner.launch import OutputFds
 from dora.runner.logs import NodeLog
 from dora.runner.reactor import Reactor
@@ -42,7 +42,7 @@ class OutputPipes:
     def __init__(
         self,
         reactor: Reactor,
-        console: Console,
+        console: Display,
         logs: Mapping[str, NodeLog],
         on_entries: Callable[[list[LogEntry]], None] | None = None,
         *,

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from dora.logs import places
+from dora.messages import runner_daemon
 from dora.runner import processes as p
 from dora.runner import stimuli as s
-from dora.runner.console import Console
+from dora.runner.admin import AdminServer
+from dora.runner.admin_desk import RunDesk
+from dora.runner.display import Display
 from dora.runner.effects import Note, SpawnNode
 from dora.runner.handlers import Handlers
 from dora.runner.launch import Launcher
@@ -31,6 +37,7 @@ from dora.runner.output_pipes import OutputPipes
 from dora.runner.progress import Progress
 from dora.runner.reactor import Reactor
 from dora.runner.report import final_report
+from dora.runner.roster import Roster, identity_of
 from dora.runner.run_log import RunLog
 from dora.runner.runtime_dir import sweep_stale
 from dora.runner.state.routes import is_runner_sender
@@ -41,6 +48,7 @@ from dora.runner.summary import complete_all, input_counts
 from dora.runner.watching import Watching
 from dora.runner.wiring import Wiring
 from dora.transport.counters import CountersPage
+from dora.version import VERSION
 
 SWEEP_NS: Final = 250 * NS_PER_MS
 """how often the loop looks around while anything is due"""
@@ -53,15 +61,18 @@ class Runner:
 
     Args:
         launcher: has spawned every node once, ahead of the rules: their imports take longest.
+        admin: where others ask about this run; closed when the run is over.
     """
 
     def __init__(
         self,
         launcher: Launcher,
         reactor: Reactor,
-        console: Console,
+        console: Display,
         progress: Progress,
         options: RunOptions,
+        *,
+        admin: socket.socket,
     ) -> None:
         self._launcher = launcher
         stated = options.exits_when_nodes_finish
@@ -91,9 +102,13 @@ class Runner:
         self._shows_details = options.log_level in ("debug", "trace")
         self._handlers = Handlers(launcher, self._server, self._wiring, self._page, self._log_outputs, show=self._show)
         self._watching = Watching(supervisor, self._page)
+        self._admin = admin
+        self._roster = self._make_roster()
+        self._desk = RunDesk(self._roster, supervisor.lives, self._page, tell=self._tell)
+        self._admin_server = AdminServer(admin, reactor, self._desk, version=VERSION)
         self._stop_after_ns = None if options.stop_after_s is None else seconds_ns(options.stop_after_s)
         self._reports: Final[dict[type, Callable[[Any], s.Stimulus]]] = {
-            p.Spawned: lambda report: s.NodeSpawned(report.name, report.pid),
+            p.Spawned: self._spawn_of,
             p.SpawnFailed: lambda report: s.SpawnRefused(report.name, report.errno or None, report.message),
             p.Exited: self._exit_of,
             p.MinderGone: lambda report: s.MinderGone(),
@@ -127,6 +142,17 @@ class Runner:
             self._tell(s.StopRequested("Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name))
 
     # -- making the parts
+
+    def _make_roster(self) -> Roster:
+        launcher = self._launcher
+        return Roster(
+            identity_of(launcher.dataflow_id, launcher.dataflow, self._options.background),
+            self._launcher,
+            self._supervisor,
+            self._page,
+            log_dir=str(self._log_dir),
+            pid_of=self._server.pid_of,
+        )
 
     def _make_server(self) -> NodeServer:
         tokens = self._launcher.tokens
@@ -165,7 +191,7 @@ class Runner:
     def _announce(self, text: str, level: str, node: str | None = None) -> None:
         """A line of our own: on the console, and in the log."""
         self._run_log.add(text, level, node)
-        if level != "debug" or self._shows_details:
+        if self._options.background is None and (level != "debug" or self._shows_details):
             self._console.system(text, level, node)
 
     # -- the loop
@@ -211,11 +237,17 @@ class Runner:
     def _tell(self, stimulus: s.Stimulus) -> None:
         now_ns = time.monotonic_ns()
         self._handlers.apply(self._supervisor.on(stimulus, now_ns))
-        self._narrator.follow(getattr(stimulus, "node", None), now_ns / NS_PER_S)
+        node = getattr(stimulus, "node", None)
+        self._narrator.follow(node, now_ns / NS_PER_S)
+        self._desk.note_change(node)
 
     def _take_reports(self) -> None:
         for report in self._launcher.processes.reports():
             self._tell(self._reports[type(report)](report))
+
+    def _spawn_of(self, report: p.Spawned) -> s.Stimulus:
+        self._roster.pids[report.name] = report.pid
+        return s.NodeSpawned(report.name, report.pid)
 
     def _exit_of(self, report: p.Exited) -> s.Stimulus:
         """Before an exit is believed, all that the process had said and printed is taken."""
@@ -252,12 +284,25 @@ class Runner:
             log.file.close()
         self._run_log.add(text or "every node ended well", "error" if supervisor.has_failed else "info")
         self._run_log.close()
+        self._tell_end(text)
         self._page.close()
         if supervisor.has_failed and self._options.on_failure is not None:
             self._options.on_failure(text)
-        elif text:
+        elif text and self._options.background is None:
             self._console.note(text)
         return 1 if supervisor.has_failed else 0
+
+    def _tell_end(self, report: str) -> None:
+        """To the record of the run first: who hears of the end may look for it."""
+        has_failed = self._supervisor.has_failed
+        state = runner_daemon.FAILED if has_failed else runner_daemon.FINISHED
+        last = replace(self._roster.describe(), state=state)
+        ended = runner_daemon.Ended(1 if has_failed else 0, report, time.time_ns(), last)
+        if self._options.background is not None:
+            self._options.background.on_ended(ended)
+        self._desk.end(ended)
+        self._admin_server.close()
+        self._admin.close()
 
 
 def _shown(path: str) -> str:

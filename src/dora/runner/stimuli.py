@@ -86,10 +86,34 @@ class StopRequested(msgspec.Struct, frozen=True):
     Attributes:
         reason: shown to the user, for example "Ctrl-C" or "--stop-after".
         is_insistent: a second one of these means: at once (not so for `--stop-after`).
+        grace_s: from STOP to SIGTERM, if not as the run was started with.
+        is_forced: no STOP, SIGKILL now; as planned as any stop.
     """
 
     reason: str
     is_insistent: bool = True
+    grace_s: float | None = None
+    is_forced: bool = False
+
+
+class NodeStopRequested(msgspec.Struct, frozen=True):
+    """Somebody wants one node to end for good.
+
+    Attributes:
+        grace_s: from STOP to SIGTERM.
+        is_forced: SIGKILL now.
+    """
+
+    node: str
+    grace_s: float
+    is_forced: bool = False
+
+
+class NodeRestartRequested(msgspec.Struct, frozen=True):
+    """Somebody wants one node to be stopped and started again, whatever its restart policy says."""
+
+    node: str
+    grace_s: float
 
 
 class TimePassed(msgspec.Struct, frozen=True):
@@ -130,6 +154,8 @@ Stimulus = Union[
     LinkLost,
     ProcessExited,
     StopRequested,
+    NodeStopRequested,
+    NodeRestartRequested,
     TimePassed,
     TimeLost,
     MinderGone,

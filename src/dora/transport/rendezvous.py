@@ -18,6 +18,10 @@ from dora.transport import control
 
 PREFIX: Final = "run-"
 SOCKET_NAME: Final = "nodes.sock"
+ADMIN_SOCKET_NAME: Final = "admin.sock"
+"""where a run answers questions about itself (`messages/runner_daemon.py`)"""
+RECORDS_NAME: Final = "records"
+"""folder of a base in which background runs leave how they ended"""
 _CARD_NAME: Final = "nodes.json"
 
 
@@ -62,6 +66,12 @@ def running(environ: Mapping[str, str]) -> list[Card]:
     """The cards of all runs of this user that are alive."""
     found = (_card_in(entry) for base in bases(environ) for entry in _runs_in(base))
     return [card for card in found if card is not None and _answers(card.socket)]
+
+
+def admin_sockets(environ: Mapping[str, str]) -> list[str]:
+    """Where the runs of this user can be asked, dead ones included: the caller connects, or is refused."""
+    found = [os.path.join(entry.path, ADMIN_SOCKET_NAME) for base in bases(environ) for entry in _runs_in(base)]
+    return sorted(path for path in found if os.path.exists(path))
 
 
 def _runs_in(base: str) -> list[os.DirEntry[str]]:

@@ -27,6 +27,7 @@ class Treatment(msgspec.Struct, frozen=True):
         failed_start_of: the node because of which it was told that the dataflow will not start, or None.
         is_term_sent, is_kill_sent: rungs of the stop ladder that were reached.
         waited_ns: since the ladder began.
+        is_kill_planned: somebody asked for SIGKILL: that is no failure of the node.
     """
 
     was_connected: bool
@@ -35,6 +36,7 @@ class Treatment(msgspec.Struct, frozen=True):
     is_term_sent: bool = False
     is_kill_sent: bool = False
     waited_ns: int = 0
+    is_kill_planned: bool = False
 
 
 def judge(code: int | None, signum: int | None, treatment: Treatment) -> tuple[Ending, bool]:
@@ -47,7 +49,7 @@ def judge(code: int | None, signum: int | None, treatment: Treatment) -> tuple[E
         return Cascaded(treatment.failed_start_of), True
     waited_s = treatment.waited_ns / NS_PER_S
     if treatment.is_kill_sent and signum == signal.SIGKILL:
-        return KilledAfterGrace(signum, waited_s), True
+        return KilledAfterGrace(signum, waited_s), not treatment.is_kill_planned
     if treatment.is_term_sent and (signum in _PLANNED_SIGNALS or code in _PLANNED_CODES):
         return _planned(waited_s, treatment), False
     if signum is not None:

@@ -48,6 +48,10 @@ class StopLadder:
         self.is_term_sent = True
         return signal.SIGTERM
 
+    def skip_to_kill(self) -> None:
+        """Somebody has sent SIGKILL out of turn."""
+        self.is_term_sent = self.is_kill_sent = True
+
     def shift(self, by_ns: int) -> None:
         """Time in which nobody ran does not count."""
         self.began_ns += by_ns

@@ -44,6 +44,8 @@ class NodeLife:
         is_straggler: it was stopped because it went on for too long after that.
         failed_start_of: the node because of which it was told that the dataflow will not start.
         kill_reason: the rule by which we killed this run of it.
+        is_kill_planned: the user asked for its SIGKILL.
+        is_restart_asked: the user wants it to be started again after this run.
     """
 
     def __init__(self, plan: Node) -> None:
@@ -83,6 +85,8 @@ class NodeLife:
         self.is_started = False
         self.failed_start_of: str | None = None
         self.kill_reason: str | None = None
+        self.is_kill_planned = False
+        self.is_restart_asked = False
 
     def treatment(self, now_ns: int) -> Treatment:
         """What we did to its process, for `judge`."""
@@ -94,6 +98,7 @@ class NodeLife:
             is_term_sent=ladder is not None and ladder.is_term_sent,
             is_kill_sent=ladder is not None and ladder.is_kill_sent,
             waited_ns=now_ns - ladder.began_ns if ladder is not None else 0,
+            is_kill_planned=self.is_kill_planned,
         )
 
     def startup_due_ns(self) -> int | None:

@@ -53,6 +53,11 @@ class RestartBudget:
         self.total += 1
         return Restart(self._delay_ns())
 
+    def note_asked(self) -> Restart:
+        """A restart that the user asked for: counted, but not against the budget."""
+        self.total += 1
+        return Restart(0)
+
     def _is_window_over(self, now_ns: int) -> bool:
         if self._window_began_ns is None:
             return True

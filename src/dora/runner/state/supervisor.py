@@ -83,6 +83,8 @@ class Supervisor:
             s.LinkLost: self._note_link_lost,
             s.ProcessExited: self._note_exit,
             s.StopRequested: self._note_stop,
+            s.NodeStopRequested: self._note_node_stop,
+            s.NodeRestartRequested: self._note_node_restart,
             s.TimePassed: self._note_time,
             s.TimeLost: self._note_time_lost,
             s.MinderGone: self._note_minder_gone,
@@ -259,6 +261,9 @@ class Supervisor:
         if life.kill_reason is not None:
             how = f"was killed: {life.kill_reason}"
         restart = self._restart_for(life, is_failure, now_ns)
+        if life.is_restart_asked and not self.is_stopping:
+            restart = life.budget.note_asked()
+            life.ladder = None
         if isinstance(restart, Restart):
             return self._back_off(life, how, restart, now_ns)
         effects: list[Effect] = []
@@ -323,28 +328,63 @@ class Supervisor:
     # -- stopping
 
     def _note_stop(self, stimulus: s.StopRequested, now_ns: int) -> list[Effect]:
+        if stimulus.is_forced:
+            return self._kill_everything(f"stopped at once ({stimulus.reason})", "info", now_ns)
         if self._stopped_ns is not None:
             if not stimulus.is_insistent or now_ns - self._stopped_ns < _ECHO_NS:
                 return []
             return self._stop_at_once(f"stopped at once by a second {stimulus.reason}", now_ns)
         self._stopped_ns = now_ns
         self.barrier.release()
+        grace_ns = self._grace_ns if stimulus.grace_s is None else seconds_ns(stimulus.grace_s)
         effects: list[Effect] = [Note(f"stopping ({stimulus.reason})", "info")]
         for life in self.lives.values():
             if life.phase in (Phase.PLANNED, Phase.BACKOFF):
                 effects += self._end(life, StartAborted(), "not started any more", now_ns)
                 continue
             if life.is_alive:
-                life.ladder = life.ladder or StopLadder(now_ns, self._grace_ns)
+                life.ladder = life.ladder or StopLadder(now_ns, grace_ns)
             if life.is_connected and life.is_started:
                 effects.append(SendStop(life.id))
         if self.barrier.failed_by is None:
             effects += self._start(self.lives.values(), now_ns)
         return effects
 
+    def _note_node_stop(self, stimulus: s.NodeStopRequested, now_ns: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if life.phase in (Phase.PLANNED, Phase.BACKOFF):
+            return self._end(life, StartAborted(), "not started any more", now_ns)
+        life.is_restart_asked = False
+        return self._stop_node(life, StopLadder(now_ns, seconds_ns(stimulus.grace_s)), is_forced=stimulus.is_forced)
+
+    def _note_node_restart(self, stimulus: s.NodeRestartRequested, now_ns: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if life.phase is Phase.BACKOFF:
+            return [self._spawn(life, now_ns)]
+        if not life.is_alive or self.is_stopping:
+            return []
+        life.is_restart_asked = True
+        return self._stop_node(life, StopLadder(now_ns, seconds_ns(stimulus.grace_s)))
+
+    def _stop_node(self, life: NodeLife, ladder: StopLadder, *, is_forced: bool = False) -> list[Effect]:
+        effects: list[Effect] = []
+        if life.is_alive:
+            life.ladder = ladder
+        if is_forced and life.is_alive:
+            ladder.skip_to_kill()
+            life.is_kill_planned = True
+            effects.append(KillNode(life.id))
+        elif life.is_connected and life.is_started:
+            effects.append(SendStop(life.id))
+        return effects
+
     def _stop_at_once(self, why: str, now_ns: int) -> list[Effect]:
-        """Kill everything; the loop need not see the exits."""
+        """A second Ctrl-C: the run counts as failed."""
         self.failure = why
+        return self._kill_everything(why, "error", now_ns)
+
+    def _kill_everything(self, why: str, level: str, now_ns: int) -> list[Effect]:
+        """The loop need not see the exits."""
         for life in self.lives.values():
             if life.is_pending:
                 waited_ns = life.treatment(now_ns).waited_ns
@@ -352,7 +392,7 @@ class Supervisor:
                 life.outcome = Outcome(life.id, ending, False, now_ns, restarts=life.budget.total)
                 life.phase = Phase.ENDED
         self._is_finished = True
-        return [Note(why, "error"), KillAll(), Finish()]
+        return [Note(why, level), KillAll(), Finish()]
 
     def _note_minder_gone(self, _: s.MinderGone, now_ns: int) -> list[Effect]:
         self.failure = "the process that watches over the nodes (the minder) was killed"

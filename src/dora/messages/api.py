@@ -1,0 +1,246 @@
+"""The objects of the service's HTTP API, as JSON: what commands, dashboards and others send and get.
+
+Strategy: each is a struct with documented fields, from which the OpenAPI description is made; `docs/service.md` shows
+them in use.  Times are nanoseconds since 1970, sizes are bytes, durations are seconds; what is not known is null.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from dora.messages.runner_daemon import BACKGROUND, FAILED, FINISHED
+
+VERSION: Final = 1
+"""Raised whenever something of this file changes so that old clients fail; clients name theirs in `VERSION_HEADER`."""
+
+VERSION_HEADER: Final = "dora-api"
+
+# codes of `Problem`
+UNKNOWN_DATAFLOW: Final = "unknown-dataflow"
+AMBIGUOUS: Final = "ambiguous"
+UNKNOWN_NODE: Final = "unknown-node"
+NAME_TAKEN: Final = "name-taken"
+NOT_RUNNING: Final = "not-running"
+NOT_POSSIBLE: Final = "not-possible"
+START_FAILED: Final = "start-failed"
+NO_ANSWER: Final = "no-answer"
+WRONG_REQUEST: Final = "wrong-request"
+WRONG_TOKEN: Final = "wrong-token"
+WRONG_VERSION: Final = "wrong-version"
+INTERNAL: Final = "internal"
+
+ENDED: Final = frozenset({FINISHED, FAILED})
+"""states of a dataflow that is over"""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a request was not done.
+
+    Attributes:
+        code: a word for programs, such as `unknown-dataflow`.
+        message: a sentence for people.
+        hint: what to do about it, or "".
+        problems: for a wrong dataflow file: one line each.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+    problems: list[str] = []
+
+
+class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The service itself.
+
+    Attributes:
+        dora: its version.
+        runtime_dir: where its socket, log and store are.
+        addresses: where it listens, besides its Unix socket.
+        running: dataflows that run now.
+    """
+
+    dora: str
+    api: int
+    pid: int
+    started_ns: int
+    runtime_dir: str
+    addresses: list[str] = []
+    running: int = 0
+    warnings: list[str] = []
+
+
+class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Start a dataflow in the background.
+
+    Attributes:
+        file: absolute path of the dataflow file.
+        name: unique among running dataflows; made up if empty.
+        env: as `dora run --env`.
+        environ: the environment of the nodes; null: the service's own.
+        python: the interpreter that runs it; empty: the service's own.
+        grace_s: from STOP to SIGTERM.
+    """
+
+    file: str
+    name: str = ""
+    env: dict[str, str] = {}
+    uses_uv: bool = False
+    environ: dict[str, str] | None = None
+    python: str = ""
+    grace_s: float = 10.0
+    exits_when_nodes_finish: bool | None = None
+    allows_shell_nodes: bool = False
+    reloads_operators: bool = False
+
+
+class StopRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop a dataflow; the answer comes when it is over.
+
+    Attributes:
+        grace_s: from STOP to SIGTERM; null: as it was started with.
+        is_forced: SIGKILL at once.
+        waits: false: answer at once.
+    """
+
+    grace_s: float | None = None
+    is_forced: bool = False
+    waits: bool = True
+
+
+class NodeStopRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop one node for good."""
+
+    grace_s: float = 5.0
+    is_forced: bool = False
+
+
+class NodeRestartRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop one node and start it again."""
+
+    grace_s: float = 5.0
+
+
+class InputInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One input of a node.
+
+    Attributes:
+        source: what feeds it, as in the dataflow file.
+        waiting: messages in its queue now.
+    """
+
+    id: str
+    source: str
+    queue_size: int | None = None
+    queue_policy: str | None = None
+    sent: int = 0
+    dropped: int = 0
+    taken: int = 0
+    waiting: int = 0
+    bytes: int = 0
+
+
+class OutputInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One output of a node; `subscribers` are inputs, as `node/input`."""
+
+    id: str
+    subscribers: list[str] = []
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One node, now.
+
+    Attributes:
+        state: waiting, starting, running, restarting, stopping, finished, failed, stopped, or detached (a dynamic node
+            without a process).
+        cpu_percent: of one core, its child processes included.
+        memory_bytes: resident, its child processes included.
+        exit_code, signal: how it ended, if it has.
+        message: how it ended, in words.
+    """
+
+    id: str
+    state: str
+    dataflow: str
+    pid: int | None = None
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    restarts: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ""
+    is_dynamic: bool = False
+    name: str = ""
+    description: str = ""
+    path: str = ""
+    command: str = ""
+    restart_policy: str = "never"
+    max_restarts: int = 0
+    restart_delay_s: float | None = None
+    health_check_timeout_s: float | None = None
+    finish_grace_s: float | None = None
+    inputs: list[InputInfo] = []
+    outputs: list[OutputInfo] = []
+
+
+class DataflowInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One dataflow, running or ended.
+
+    Attributes:
+        id: unique for ever, a UUID.
+        name: unique among those that run; empty for `dora run`.
+        state: building, starting, running, stopping, finished or failed.
+        origin: `start` (in the background) or `run` (in somebody's terminal).
+        pid: of its runner.
+        exit_code, report: how it ended, if it has: who failed and how, messages dropped.
+        node_count: nodes that have not ended.
+        waits_for: nodes for which the start waits.
+        nodes: only where one dataflow is asked for.
+    """
+
+    id: str
+    name: str
+    file: str
+    state: str
+    origin: str = BACKGROUND
+    pid: int | None = None
+    started_ns: int = 0
+    ended_ns: int | None = None
+    exit_code: int | None = None
+    report: str = ""
+    log_dir: str = ""
+    node_count: int = 0
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    waits_for: list[str] = []
+    nodes: list[NodeInfo] = []
+
+
+class DataflowList(msgspec.Struct, frozen=True, kw_only=True):
+    """Running dataflows first, then those that have ended, the newest first.
+
+    Attributes:
+        warnings: runners that do not answer, and why.
+    """
+
+    dataflows: list[DataflowInfo]
+    warnings: list[str] = []
+
+
+class CleanResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What `clean` has forgotten."""
+
+    cleaned: list[DataflowInfo]
+
+
+class StateEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """On the event stream: a dataflow is in another state, or nodes of it are; `nodes` maps them to their states."""
+
+    dataflow: str
+    name: str
+    state: str
+    nodes: dict[str, str] = {}
+
+
+encode: Final = msgspec.json.Encoder().encode

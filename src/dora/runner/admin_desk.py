@@ -1,0 +1,136 @@
+"""What a runner answers on its admin socket while the dataflow runs.
+
+Strategy: a table from request to method, as in `handlers.py`.  To add a request: its struct in
+`messages/runner_daemon.py`, a line in `RunDesk.requests`, a method that says the answer or raises `Refusal`; what
+it changes goes to the rules as a stimulus.  Watchers are told of a change after the rules have dealt with it, and
+only while there are any.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dora.messages import runner_daemon as messages
+from dora.runner import stimuli as s
+from dora.runner.admin import Refusal, Visitor
+from dora.runner.roster import Roster
+from dora.runner.state.node_life import NodeLife, Phase
+from dora.transport.counters import CountersPage
+
+
+class RunDesk:
+    """The desk of one run.
+
+    Args:
+        tell: passes a stimulus to the rules.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        lives: Mapping[str, NodeLife],
+        page: CountersPage,
+        *,
+        tell: Callable[[s.Stimulus], None],
+    ) -> None:
+        self._roster = roster
+        self._lives = lives
+        self._page = page
+        self._tell = tell
+        self._watchers: dict[Visitor, None] = {}
+        self._told: dict[str, messages.NodeState] = {}
+        self._told_state = ""
+        self.requests: Final[Mapping[type, Callable[[Any, Visitor], None]]] = {
+            messages.Describe: self._describe,
+            messages.Watch: self._watch,
+            messages.Stop: self._stop,
+            messages.StopNode: self._stop_node,
+            messages.RestartNode: self._restart_node,
+            messages.GetCounters: self._get_counters,
+        }
+
+    def forget(self, visitor: Visitor) -> None:
+        """That visitor has left."""
+        self._watchers.pop(visitor, None)
+
+    def note_change(self, node: str | None) -> None:
+        """The rules have dealt with something about that node, or about all: tell the watchers what is new."""
+        if not self._watchers:
+            return
+        state = self._roster.state()
+        names = [node] if node is not None and state == self._told_state else list(self._lives)
+        nodes = [now for name in names if (now := self._roster.node(name)) != self._told.get(name)]
+        if not nodes and state == self._told_state:
+            return
+        self._told_state = state
+        self._told.update({now.id: now for now in nodes})
+        for visitor in list(self._watchers):
+            visitor.say(messages.Changed(state, nodes))
+
+    def end(self, ended: messages.Ended) -> None:
+        """The run is over: the watchers' last message."""
+        for visitor in list(self._watchers):
+            visitor.say(ended)
+
+    def _describe(self, _: messages.Describe, visitor: Visitor) -> None:
+        visitor.say(self._roster.describe())
+
+    def _watch(self, _: messages.Watch, visitor: Visitor) -> None:
+        now = self._roster.describe()
+        if not self._watchers:
+            self._told_state = now.state
+            self._told = {node.id: node for node in now.nodes}
+        self._watchers[visitor] = None
+        visitor.say(now)
+
+    def _stop(self, request: messages.Stop, visitor: Visitor) -> None:
+        visitor.say(messages.Done())
+        self._tell(
+            s.StopRequested(
+                request.reason, is_insistent=False, grace_s=_seconds(request.grace_s), is_forced=request.is_forced
+            )
+        )
+
+    def _stop_node(self, request: messages.StopNode, visitor: Visitor) -> None:
+        life = self._life(request.node)
+        if life.phase is Phase.FOREIGN and not life.is_connected:
+            raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is dynamic and not attached")
+        visitor.say(messages.Done())
+        self._tell(s.NodeStopRequested(life.id, _seconds(request.grace_s) or 0.0, request.is_forced))
+
+    def _restart_node(self, request: messages.RestartNode, visitor: Visitor) -> None:
+        life = self._life(request.node)
+        if life.phase is Phase.FOREIGN:
+            raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is dynamic: who started it must start it again")
+        if life.phase is Phase.ENDED:
+            raise Refusal(
+                messages.NOT_POSSIBLE,
+                f"node `{life.id}` has ended and its outputs are closed; `dora restart` runs the whole dataflow again",
+            )
+        if not (life.is_alive or life.phase is Phase.BACKOFF):
+            raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is not started yet")
+        visitor.say(messages.Done())
+        self._tell(s.NodeRestartRequested(life.id, _seconds(request.grace_s) or 0.0))
+
+    def _get_counters(self, _: messages.GetCounters, visitor: Visitor) -> None:
+        fd = os.open(f"/proc/self/fd/{self._page.fd}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            visitor.say(messages.Counters(), (fd,))
+        finally:
+            os.close(fd)
+
+    def _life(self, node: str) -> NodeLife:
+        life = self._lives.get(node)
+        if life is not None:
+            return life
+        close = difflib.get_close_matches(node, self._lives, n=1)
+        tip = f"did you mean `{close[0]}`? " if close else ""
+        raise Refusal(messages.UNKNOWN_NODE, f"there is no node `{node}` ({tip}nodes: {', '.join(self._lives)})")
+
+
+def _seconds(stated: float | None) -> float | None:
+    """A number that a stranger sent, made one that can be a wait."""
+    return None if stated is None else min(max(0.0, stated), 1e6) if stated == stated else 0.0
