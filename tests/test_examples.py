@@ -73,6 +73,7 @@ SAID = {
     "python-zero-copy-send": ["frame of (1080, 1920, 3), all 0", "frame of (1080, 1920, 3), all 2"],
     "service": ["4 squared is 16", "the timer ticked meanwhile: True"],
     "action": ["to 3: succeeded", "to 1000, canceled on the way: canceled"],
+    "python-testing": ["at most 3.0, the last is 3.0"],
     "streaming": ["segment 0: The arm is ready", "segment 1: Please step back"],
 }
 """Lines that an example prints, in this order."""
@@ -105,3 +106,22 @@ def test_nodes_and_operators_of_dora_0_1_run_as_they_are(tmp_path: Path) -> None
     assert [line for line in said if line.startswith("string")] == ["string b'string'"] * 10
     assert [line for line in said if line.startswith("counter")] == [f"counter {bytes([n])!r}" for n in range(1, 11)]
     assert "counted 10" in result.stdout
+
+
+@pytest.mark.slow
+def test_dataflow_that_is_made_in_python_runs_and_writes_the_file_that_stands_there(tmp_path: Path) -> None:
+    dataflow = copied("python-dataflow-builder", tmp_path)
+    written = dataflow.read_text()
+    dataflow.unlink()
+    command = [sys.executable, dataflow.with_name("dataflow.py")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "total: 5 ticks, 10 squares" in result.stdout, result
+    assert dataflow.read_text() == written
+
+
+@pytest.mark.slow
+def test_tests_of_an_example_pass(tmp_path: Path) -> None:
+    folder = copied("python-testing", tmp_path).parent
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", folder, folder]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "6 passed" in result.stdout, result.stdout + result.stderr

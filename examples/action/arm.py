@@ -16,7 +16,7 @@ for event in node:
     if event["type"] != "INPUT" or event["id"] != "goal":
         continue
     goal_id = event["metadata"]["goal_id"]
-    status = "succeeded"
+    position, status = 0, "succeeded"
     for position in range(1, event["value"][0].as_py() + 1):
         if is_canceled(goal_id):
             status = "canceled"

@@ -7,5 +7,5 @@ for number in range(5):
     response = node.recv_service_response(request_id, server="server", timeout=10)
     print(f"{number} squared is {response['value'][0].as_py()}")
 
-ticks = sum(event["id"] == "tick" for event in [node.next()])
-print(f"the timer ticked meanwhile: {ticks > 0}")
+event = node.next()  # what came while the client waited for its replies is still there
+print(f"the timer ticked meanwhile: {event['id'] == 'tick'}")
