@@ -8,6 +8,7 @@ NODE_CONFIG: Final = "DORA_NODE_CONFIG"
 HOME: Final = "DORA_HOME"
 HOT_RELOAD: Final = "DORA_HOT_RELOAD"
 API: Final = "DORA_API"
+FINISH_DRAIN_GRACE_SECS: Final = "DORA_FINISH_DRAIN_GRACE_SECS"
 TEST_WITH_INPUTS: Final = "DORA_TEST_WITH_INPUTS"
 TEST_WRITE_OUTPUTS_TO: Final = "DORA_TEST_WRITE_OUTPUTS_TO"
 TEST_NO_OUTPUT_TIME_OFFSET: Final = "DORA_TEST_NO_OUTPUT_TIME_OFFSET"
@@ -17,6 +18,7 @@ VARIABLES: Final[dict[str, str]] = {
     HOME: "directory for runtime files (first choice before XDG_RUNTIME_DIR/dora)",
     HOT_RELOAD: "`1` makes operators reload their files when these are saved (`dora run --hot-reload` sets it)",
     API: "`0.1` makes a node receive `(input_id, bytes)`, as in dora 0.1; for the `env` of a node",
+    FINISH_DRAIN_GRACE_SECS: "seconds (120; `off`: for ever) that a node may run on when nothing can come any more",
     "DORA_LOG_LEVEL": "default of --log-level",
     "DORA_LOG_FORMAT": "default of --log-format",
     "DORA_LOG_FILTER": "default of --log-filter",

@@ -114,3 +114,12 @@ def test_node_that_goes_on_after_its_inputs_have_closed_is_stopped_as_a_straggle
     assert "sleeps: still running 0.5 s (finish_grace_secs) after its inputs closed: stopping it" in ended.stdout
     text = "did not end after all its inputs had closed (finish_grace_secs) and it was stopped"
     assert f"Node `sleeps` failed: {text}\n" in ended.stderr, ended
+
+
+def test_straggler_is_stopped_without_a_setting_of_its_own(flow: Flow) -> None:
+    flow.node("source", ONE_MESSAGE, outputs=["out"])
+    sleeps = NO_TICKS.replace("        break", "        import time\n        time.sleep(1000)")
+    flow.node("sleeps", sleeps, inputs={"in": "source/out"})
+    ended = flow.run("--grace", "500ms", timeout_s=15, environment={"DORA_FINISH_DRAIN_GRACE_SECS": "1"})
+    assert ended.code == 1, ended
+    assert "still running 1 s (DORA_FINISH_DRAIN_GRACE_SECS) after its inputs closed: stopping it" in ended.stdout

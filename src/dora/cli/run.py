@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -90,9 +91,10 @@ def run(debug: bool, **stated: Any) -> int:
 def run_options(stated: dict[str, Any]) -> RunOptions:
     """The options as the command line states them, by their names there."""
     from dora.runner.options import RunOptions
+    from dora.runner.straggling import patience_s
 
     build = build_options(stated)
-    return RunOptions(build=build, **stated)
+    return RunOptions(build=build, straggler_patience_s=patience_s(os.environ), **stated)
 
 
 def run_in_foreground(options: RunOptions) -> int:

@@ -101,7 +101,7 @@ class Runner:
         self._pipes = OutputPipes(reactor, console, self._logs, on_entries)
         self._shows_details = options.log_level in ("debug", "trace")
         self._handlers = Handlers(launcher, self._server, self._wiring, self._page, self._log_outputs, show=self._show)
-        self._watching = Watching(supervisor, self._page)
+        self._watching = Watching(supervisor, self._page, patience_s=options.straggler_patience_s)
         self._admin = admin
         self._roster = self._make_roster()
         self._desk = RunDesk(self._roster, supervisor.lives, self._page, tell=self._tell)

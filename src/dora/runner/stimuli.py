@@ -143,6 +143,19 @@ class NodeHung(msgspec.Struct, frozen=True):
     node: str
 
 
+class NodeStraggles(msgspec.Struct, frozen=True):
+    """Nothing can come any more, nothing was sent for a long time, and the node still runs.
+
+    Attributes:
+        after_s: how long.
+        setting: that says so.
+    """
+
+    node: str
+    after_s: float
+    setting: str
+
+
 Stimulus = Union[
     Began,
     NodeSpawned,
@@ -161,4 +174,5 @@ Stimulus = Union[
     MinderGone,
     DeadlockFound,
     NodeHung,
+    NodeStraggles,
 ]

@@ -1,13 +1,15 @@
-"""Looks at the counters page now and then: deadlocks and nodes that hang become stimuli.
+"""Looks at the counters page now and then: deadlocks, nodes that hang and nodes that never end become stimuli.
 
 Strategy: only what can go wrong is looked at: lossless routes for deadlocks, nodes with a `health_check_timeout` for
-hanging.  A dataflow with neither is not looked at.  The words are hints written by user processes.
+hanging, nodes whose inputs are closed when no source is left.  A dataflow with none of these is not looked at.
+The words are hints written by user processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dora import env
 from dora.runner import stimuli as s
 from dora.runner.deadlock import DeadlockWatch, EdgeView, NodeView
 from dora.runner.effects import Route
@@ -15,17 +17,20 @@ from dora.runner.hung import HungWatch, NodeActivity
 from dora.runner.state.node_life import NodeLife
 from dora.runner.state.supervisor import Supervisor
 from dora.runner.state.times import seconds_ns
+from dora.runner.straggling import StragglerWatch
 from dora.transport.counters import CountersPage
 
 
 class Watching:
     """Everything that is read from the counters page while the dataflow runs.
 
-    Attributes:
-        is_needed: there is something to look at.
+    Args:
+        patience_s: for nodes whose inputs are closed; None: for ever.
     """
 
-    def __init__(self, supervisor: Supervisor, page: CountersPage) -> None:
+    def __init__(self, supervisor: Supervisor, page: CountersPage, *, patience_s: int | None) -> None:
+        self._supervisor = supervisor
+        self._stragglers = StragglerWatch(patience_s)
         self._lives = supervisor.lives
         self._routes = supervisor.routes
         self._page = page
@@ -37,7 +42,14 @@ class Watching:
             for name, life in supervisor.lives.items()
             if life.plan.health_check_timeout_s
         }
-        self.is_needed = bool(self._lossless or self._hung)
+        self._is_always_needed = bool(self._lossless or self._hung)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is something to look at."""
+        return self._is_always_needed or (
+            self._stragglers.patience_s is not None and bool(self._supervisor.stragglers())
+        )
 
     def look(self, now_ns: int) -> Iterator[s.Stimulus]:
         """What is wrong now."""
@@ -51,9 +63,18 @@ class Watching:
                 watch.forget()
             elif watch.is_hung(self._activity(life), now_ns):
                 yield s.NodeHung(name)
+        yield from self._look_for_stragglers(now_ns)
+
+    def _look_for_stragglers(self, now_ns: int) -> Iterator[s.Stimulus]:
+        found = self._supervisor.stragglers()
+        sent = sum(self._page.edge(route.slot).sent for route in self._routes) if found else 0
+        if self._stragglers.look(found, sent, now_ns):
+            for name in found:
+                yield s.NodeStraggles(name, float(self._stragglers.patience_s or 0), env.FINISH_DRAIN_GRACE_SECS)
 
     def forget(self) -> None:
         """Nobody ran for a while: what was seen before says nothing."""
+        self._stragglers.forget()
         for watch in self._hung.values():
             watch.forget()
 

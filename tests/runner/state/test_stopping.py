@@ -6,9 +6,9 @@ import signal
 from dataclasses import replace
 
 import pytest
-from histories import AGAIN, SECOND_NS, A, B, Play, kinds, node, only, verdicts
+from histories import AGAIN, DYNAMIC, LONE, SECOND_NS, A, B, Play, kinds, node, only, verdicts
 
-from dora.dataflow.descriptor import RestartPolicy
+from dora.dataflow.descriptor import Node, RestartPolicy
 from dora.messages.node_runner import CLOSED, FAILED, RESTARTING
 from dora.runner import effects as e
 from dora.runner import stimuli as s
@@ -135,6 +135,38 @@ def test_a_node_that_must_be_killed_after_its_inputs_closed_has_failed() -> None
     play.exit("b", None, signal.SIGTERM)
     reason = "did not end after all its inputs had closed (finish_grace_secs) and it was stopped"
     assert play.ending("b") == (KilledByRunner(reason), True)
+
+
+def test_nodes_that_could_have_ended_are_stopped_when_they_are_found() -> None:
+    play = Play(A, B)
+    play.run("a", "b")
+    assert play.supervisor.stragglers() == []
+    play.exit("a")
+    assert play.supervisor.stragglers() == ["b"]
+    assert play.tell(s.NodeStraggles("b", 120.0, "SETTING")) == [e.SendStop("b")]
+    assert play.notes() == "still running 120 s (SETTING) after its inputs closed: stopping it"
+    assert play.supervisor.stragglers() == []
+
+
+def test_a_straggler_that_must_be_killed_has_failed() -> None:
+    play = Play(A, B, grace_s=1)
+    play.run("a", "b")
+    play.exit("a")
+    play.tell(s.NodeStraggles("b", 120.0, "SETTING"))
+    assert play.pass_time(1.0) == [e.SignalNode("b", signal.SIGTERM)]
+    play.exit("b", None, signal.SIGTERM)
+    assert play.ending("b") == (
+        KilledByRunner("did not end after all its inputs had closed (SETTING) and it was stopped"),
+        True,
+    )
+
+
+@pytest.mark.parametrize("source", [node("source"), node("clock", "timer"), DYNAMIC, LONE])
+def test_nobody_is_a_straggler_while_a_source_lives(source: Node) -> None:
+    play = Play(A, B, source)
+    play.run("a", "b", str(source.id))
+    play.exit("a")
+    assert play.supervisor.stragglers() == []
 
 
 # -- restarting

@@ -41,7 +41,7 @@ class NodeLife:
         is_ready, is_started: it said `Ready`; it was told `Start`.
         closing_ns: its link is gone, and counts as closed from then on, unless its process ends before; or None.
         drained_ns: since when all its inputs are closed, if that is watched (`finish_grace_secs`).
-        is_straggler: it was stopped because it went on for too long after that.
+        straggled_by: the setting by which it was stopped because it went on for too long after that, or "".
         failed_start_of: the node because of which it was told that the dataflow will not start.
         kill_reason: the rule by which we killed this run of it.
         is_kill_planned: the user asked for its SIGKILL.
@@ -78,7 +78,7 @@ class NodeLife:
         self.respawn_ns: int | None = None
         self.closing_ns: int | None = None
         self.drained_ns: int | None = None
-        self.is_straggler = False
+        self.straggled_by = ""
         self.is_connected = False
         self.was_connected = False
         self.is_ready = False

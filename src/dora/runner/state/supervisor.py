@@ -90,6 +90,7 @@ class Supervisor:
             s.MinderGone: self._note_minder_gone,
             s.DeadlockFound: self._note_deadlock,
             s.NodeHung: self._note_hung,
+            s.NodeStraggles: self._note_straggler,
         }
 
     def on(self, stimulus: s.Stimulus, now_ns: int) -> list[Effect]:
@@ -426,9 +427,30 @@ class Supervisor:
         finish_ns = life.finish_due_ns()
         if finish_ns is None or now_ns < finish_ns or not life.is_alive:
             return []
-        life.is_straggler = True
+        return self._stop_straggler(life, life.plan.finish_grace_s or 0.0, "finish_grace_secs", now_ns)
+
+    def stragglers(self) -> list[str]:
+        """Nodes that could have ended long ago: no source is left, and all their inputs are closed."""
+        pending = [life for life in self.lives.values() if life.is_pending or life.is_connected]
+        if self.is_stopping or any(self._is_source(life) for life in pending):
+            return []
+        drained = (life for life in pending if life.is_alive and life.is_started and self._are_inputs_closed(life))
+        return [life.id for life in drained if life.ladder is None and life.plan.finish_grace_s is None]
+
+    def _is_source(self, life: NodeLife) -> bool:
+        is_kept_by_timer = has_timer(life.plan) and not self._drains_timers
+        return life.phase is Phase.FOREIGN or is_kept_by_timer or not has_data_input(life.plan)
+
+    def _note_straggler(self, stimulus: s.NodeStraggles, now_ns: int) -> list[Effect]:
+        life = self.lives[stimulus.node]
+        if not life.is_alive or life.ladder is not None:
+            return []
+        return self._stop_straggler(life, stimulus.after_s, stimulus.setting, now_ns)
+
+    def _stop_straggler(self, life: NodeLife, after_s: float, setting: str, now_ns: int) -> list[Effect]:
+        life.straggled_by = setting
         life.ladder = StopLadder(now_ns, self._grace_ns)
-        text = f"still running {life.plan.finish_grace_s:g} s (finish_grace_secs) after its inputs closed: stopping it"
+        text = f"still running {after_s:g} s ({setting}) after its inputs closed: stopping it"
         return [Note(text, "warn", life.id), SendStop(life.id)]
 
     def _note_time_lost(self, stimulus: s.TimeLost, _: int) -> list[Effect]:
@@ -442,8 +464,9 @@ class Supervisor:
         signum = life.ladder.step(now_ns, can_hear_stop=life.was_connected)
         if signum is None:
             return []
-        if life.is_straggler:
-            life.kill_reason = "did not end after all its inputs had closed (finish_grace_secs) and it was stopped"
+        if life.straggled_by:
+            text = f"did not end after all its inputs had closed ({life.straggled_by}) and it was stopped"
+            life.kill_reason = text
         waited_s = (now_ns - life.ladder.began_ns) / NS_PER_S
         note = Note(f"still running {waited_s:.0f} s after the stop: {signum.name}", "warn", life.id)
         act: Effect = KillNode(life.id) if signum is signal.SIGKILL else SignalNode(life.id, signum)
