@@ -41,12 +41,11 @@ def test_root_fields_have_defaults(load: Load) -> None:
 
 
 def test_root_fields_are_read(load: Load) -> None:
-    text = (
-        "health_check_interval: 0.1\nexit_when_nodes_finish: true\nstrict_types: true\ntype_rules: [{from: A, to: B}]\n"
-    )
+    rule = "type_rules: [{from: std/core/v1/Int8, to: std/core/v1/Bool}]"
+    text = f"health_check_interval: 0.1\nexit_when_nodes_finish: true\nstrict_types: true\n{rule}\n"
     found = load(text + HELLO)
     assert (found.health_check_interval_s, found.exit_when_nodes_finish, found.strict_types) == (0.1, True, True)
-    assert found.type_rules == (("A", "B"),)
+    assert found.type_rules == (("std/core/v1/Int8", "std/core/v1/Bool"),)
 
 
 WRONG = [

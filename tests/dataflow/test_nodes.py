@@ -302,7 +302,7 @@ WARNED = [
         "'backpressure' has no effect here: a node does not wait to print",
     ),
     ("max_restarts: 3", "'max_restarts' has no effect without a 'restart_policy'; add `restart_policy: on-failure`"),
-    ("output_types: {x: T}", "'output_types' names 'x', which is no output of this node"),
+    ("output_types: {x: std/core/v1/Bool}", "'output_types' names 'x', which is no output of this node"),
     (
         "outputs: [image], output_metadata: {imgae: [k]}",
         "'output_metadata' names 'imgae', which is no output of this node; did you mean 'image'?",

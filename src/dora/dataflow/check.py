@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from dora.dataflow.descriptor import BACKPRESSURE, DROP_OLDEST, LogsSource, OutputSource, TimerSource
-from dora.dataflow.fields import Stated
 from dora.dataflow.nodes import RUNTIME, STANDARD, TIMER, UNKNOWN, NodeDraft
 from dora.dataflow.operator_checks import check_operators, report_missing_operator_output, resolve_short_outputs
-from dora.dataflow.operators import OperatorDraft, log_fields
+from dora.dataflow.operators import log_fields
 from dora.dataflow.ports import InputDraft
 from dora.dataflow.programs import DYNAMIC, SHELL, is_url, split_args
 from dora.dataflow.report import Report, shown
-from dora.dataflow.schema import PATTERNS
 from dora.dataflow.source_checks import check_git, check_interpreter
 
 ById = Mapping[str, Sequence[NodeDraft]]
@@ -191,35 +189,6 @@ def _check_restart(draft: NodeDraft, report: Report) -> None:
             report.warn(draft.fields.key_at(key), text, "add `restart_policy: on-failure`")
 
 
-def _check_ports(draft: NodeDraft | OperatorDraft, report: Report) -> None:
-    owner = "operator" if isinstance(draft, OperatorDraft) else "node"
-    ports: dict[str, tuple[str, dict[str, object]]] = {
-        "input_types": ("input", dict(draft.inputs)),
-        "output_types": ("output", dict(draft.outputs)),
-        "output_framing": ("output", dict(draft.outputs)),
-        "output_metadata": ("output", dict(draft.outputs)),
-    }
-    for key, (noun, known) in ports.items():
-        stated: dict[str, Stated] = draft.fields.get(key, {})
-        for port, entry in stated.items():
-            if port not in known:
-                text = f"{draft.subject}: '{key}' names {shown(port)}, which is no {noun} of this {owner}"
-                report.warn(entry.key_at, text, report.suggest(port, known))
-
-
-def _check_pattern(draft: NodeDraft | OperatorDraft, report: Report) -> None:
-    pattern = draft.fields.get("pattern")
-    if pattern is not None and pattern not in PATTERNS:
-        text = f"{draft.subject}: 'pattern': expected one of {', '.join(PATTERNS)}, found {shown(pattern)}"
-        report.warn(draft.fields.value_at("pattern"), text)
-
-
-def _check_each_operator(draft: NodeDraft, report: Report) -> None:
-    for operator in draft.operators:
-        _check_ports(operator, report)
-        _check_pattern(operator, report)
-
-
 def _check_timer(draft: NodeDraft, report: Report) -> None:
     for key in _NOT_ON_TIMER:
         if key in draft.fields.stated and (key != "inputs" or draft.inputs):
@@ -239,12 +208,9 @@ _RULES: Final[dict[str, tuple[Callable[[NodeDraft, Report], None], ...]]] = {
         _check_dynamic,
         _check_restart,
         _check_inputs,
-        _check_ports,
-        _check_pattern,
     ),
     RUNTIME: (
         check_operators,
-        _check_each_operator,
         check_git,
         check_interpreter,
         _check_params,

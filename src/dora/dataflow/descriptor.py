@@ -245,6 +245,9 @@ class Dataflow:
         files: the file and all module files, absolute.
         timer_nodes: ids of the nodes that were timers, with their canonical timer.
         warnings: one line each, `file:line:column: text`.
+        type_warnings: those of them that are about types.
+        inferred_types: for inputs (`<node>/<input>`) that state no type, that of the output they read.
+        user_types: full names of the types that the files below `types/` define; empty if no port states a type.
         raw: what `node.dataflow_descriptor()` returns: the YAML with defaults filled in.
     """
 
@@ -262,4 +265,7 @@ class Dataflow:
     deploy: Deploy | None = None
     file: str = ""
     warnings: tuple[str, ...] = ()
+    type_warnings: tuple[str, ...] = ()
+    inferred_types: dict[str, str] = field(default_factory=dict)
+    user_types: tuple[str, ...] = ()
     raw: dict[str, Any] = field(default_factory=dict)

@@ -257,6 +257,7 @@ _SYNTAX_HINTS: Final = {
     "did not find expected ',' or": "quote texts that contain brackets, braces or commas",
     "did not find expected key": "check the indentation of this line and the one before",
     "did not find expected '-' indicator": "check the indentation of this line and the one before",
+    "did not find expected node content": "is a closing ']' or '}' missing?",
     "cannot start any token": "quote the text",
     "unexpected end of stream": "is a closing quote or bracket missing?",
 }

@@ -27,6 +27,7 @@ from dora.dataflow.nodes import RUNTIME, STANDARD, NodeDraft, finish_deploy, fin
 from dora.dataflow.report import NOWHERE, Report
 from dora.dataflow.scalars import Plain, is_null
 from dora.dataflow.schema import ROOT_FIELDS
+from dora.dataflow.type_checks import Typed, check_types
 from dora.errors import DescriptorError
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -38,6 +39,7 @@ def load_dataflow(
     env: Mapping[str, str] | None = None,
     overrides: Mapping[str, str] = _NOTHING,
     is_strict: bool = False,
+    has_strict_types: bool = False,
 ) -> Dataflow:
     """Read and check a dataflow file.
 
@@ -45,12 +47,14 @@ def load_dataflow(
         env: what `$VAR` in `env` values and paths is looked up in; the process environment if None.
         overrides: `--env` settings: they win over the root `env`, a node's own `env` wins over them.
         is_strict: warnings are errors.
+        has_strict_types: warnings about types are errors, also if the file does not say so.
 
     Raises:
         DescriptorError: with every problem, one `file:line:column: text` each.
     """
-    reading = read_dataflow(path, env=os.environ if env is None else env)
-    reading.report.check(is_strict=is_strict)
+    reading = read_dataflow(path, env=os.environ if env is None else env, has_strict_types=has_strict_types)
+    strict_types = has_strict_types or reading.fields.get("strict_types", False)
+    reading.report.check(is_strict=is_strict, has_strict_types=strict_types)
     return _finish(path, reading, overrides)
 
 
@@ -72,10 +76,11 @@ class Reading(NamedTuple):
     environ: Mapping[str, str]
     modules: tuple[Module, ...]
     files: tuple[str, ...]
+    types: Typed
 
 
-def read_dataflow(path: Path, *, env: Mapping[str, str]) -> Reading:
-    """Read a dataflow file and look at everything in it.
+def read_dataflow(path: Path, *, env: Mapping[str, str], has_strict_types: bool = False) -> Reading:
+    """Read a dataflow file and look at everything in it; arguments as for `load_dataflow`.
 
     Raises:
         DescriptorError: it is no YAML, or no mapping, so that there is nothing to look at.
@@ -93,7 +98,9 @@ def read_dataflow(path: Path, *, env: Mapping[str, str]) -> Reading:
     check_nodes(drafts, report)
     check_wiring(drafts, report, unread)
     rewrite_timers(drafts)
-    return Reading(report, fields, drafts, root_env, env, modules, (str(path), *reader.files()))
+    is_strict = has_strict_types or fields.get("strict_types", False)
+    typed = check_types(drafts, fields, str(path), report, is_strict=is_strict)
+    return Reading(report, fields, drafts, root_env, env, modules, (str(path), *reader.files()), typed)
 
 
 def _root_mapping(value: YamlValue | None, report: Report) -> YamlMap:
@@ -137,5 +144,8 @@ def _finish(path: Path, reading: Reading, overrides: Mapping[str, str]) -> Dataf
         deploy=finish_deploy(fields.get("deploy")),
         file=str(path),
         warnings=tuple(report.warning_lines()),
+        type_warnings=tuple(report.type_warning_lines()),
+        inferred_types=reading.types.inferred,
+        user_types=reading.types.own,
         raw=describe_dataflow(fields, drafts, env),
     )

@@ -48,6 +48,7 @@ class Report:
         self.file: Final = file
         self._errors: list[tuple[Place, str]] = []
         self._warnings: list[tuple[Place, str]] = []
+        self._type_warnings: list[tuple[Place, str]] = []
         self._suggestions = 0
 
     def error(self, at: Place, text: str, hint: str = "") -> None:
@@ -57,6 +58,10 @@ class Report:
     def warn(self, at: Place, text: str, hint: str = "") -> None:
         """Note something that is probably not meant, but can be lived with."""
         self._warnings.append((at, f"{text}; {hint}" if hint else text))
+
+    def warn_type(self, at: Place, text: str, hint: str = "") -> None:
+        """Note something about types that does not fit: a warning, or an error where types are strict."""
+        self._type_warnings.append((at, f"{text}; {hint}" if hint else text))
 
     def fatal(self, at: Place, text: str, hint: str = "") -> DescriptorError:
         """The error to raise when reading cannot go on."""
@@ -86,19 +91,25 @@ class Report:
         return self._lines(self._errors)
 
     def warning_lines(self) -> list[str]:
-        """All warnings in file order, at most `MAX_LINES`."""
-        return self._lines(self._warnings)
+        """All warnings in file order, at most `MAX_LINES`; those about types are among them."""
+        return self._lines(self._warnings + self._type_warnings)
 
-    def check(self, *, is_strict: bool = False) -> None:
-        """Raise `DescriptorError` if there is any error (or, when strict, any warning).
+    def type_warning_lines(self) -> list[str]:
+        """The warnings about types in file order, at most `MAX_LINES`."""
+        return self._lines(self._type_warnings)
+
+    def check(self, *, is_strict: bool = False, has_strict_types: bool = False) -> None:
+        """Raise `DescriptorError` if there is any error (or, when strict, any warning or any about types).
 
         Warnings come along, marked: a mistyped key is often the cause of the errors after it.
         """
-        if is_strict and self._warnings:
-            raise DescriptorError(self._lines(self._errors + self._warnings))
-        if self._errors:
-            marked = [(at, f"{WARNING}{text}") for at, text in self._warnings]
-            raise DescriptorError(self._lines(self._errors + marked))
+        errors = self._errors + (self._warnings if is_strict else [])
+        errors += self._type_warnings if is_strict or has_strict_types else []
+        if errors:
+            marked = [(at, f"{WARNING}{text}") for at, text in self._warnings + self._type_warnings]
+            known = {text for _, text in errors}
+            marked = [entry for entry in marked if entry[1].removeprefix(WARNING) not in known]
+            raise DescriptorError(self._lines(errors + marked))
 
     def _lines(self, found: list[tuple[Place, str]]) -> list[str]:
         ordered = list(dict.fromkeys(sorted(found, key=_in_file_order)))

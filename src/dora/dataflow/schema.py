@@ -242,3 +242,35 @@ MODULE_FILE_FIELDS: Final = table(
     Field("nodes", _NODES, "The nodes of the module.", is_required=True),
     Field("build", TEXT, "Commands that come before the `build` of each node."),
 )
+
+TYPE_PARAM_FIELDS: Final = table(
+    Field("name", TEXT, "Name of the parameter.", is_required=True, example="<name>"),
+    Field("default", TEXT, "What it is where a port does not state it."),
+)
+
+TYPE_FIELD_FIELDS: Final = table(
+    Field("name", TEXT, "Name of the field.", is_required=True, example="<name>"),
+    Field("type", TEXT, "An Arrow type, another type, or `List<...>`.", is_required=True, example="Float64"),
+    Field("nullable", TRUTH, "Whether the field may be empty.", True),
+)
+
+TYPE_FIELDS: Final = table(
+    Field("arrow", TEXT, "Arrow type, or `Struct` with `fields`.", is_required=True, example="Struct"),
+    Field("description", TEXT, "What the type means."),
+    Field("params", list_of(group(TYPE_PARAM_FIELDS, "a mapping with name"), "mappings with name"), "Parameters."),
+    Field(
+        "fields",
+        list_of(group(TYPE_FIELD_FIELDS, "a mapping with name and type"), "mappings with name and type"),
+        "Fields of a `Struct`.",
+    ),
+    Field("metadata", list_of(TEXT, "metadata keys"), "Metadata keys that go with each message."),
+)
+
+TYPES_FILE_FIELDS: Final = table(
+    Field(
+        "types",
+        map_of(group(TYPE_FIELDS, "a mapping with arrow"), "from name to type"),
+        "The types of this file, by name.",
+        is_required=True,
+    ),
+)
