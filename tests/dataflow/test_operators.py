@@ -336,7 +336,7 @@ WARNINGS = [
         "node 'det': 'operator': without inputs it is only called to stop; add `inputs: {tick: dora/timer/millis/100}`",
     ),
     (
-        f"{ONE}, output_types: {{x: T}}",
+        f"{ONE}, output_types: {{x: std/core/v1/Bool}}",
         "node 'det': 'operator': 'output_types' names 'x', which is no output of this operator",
     ),
     (
