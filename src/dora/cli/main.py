@@ -38,7 +38,10 @@ COMMANDS: Final[dict[str, Command]] = {
     "build": Command("dora.cli.build", "build", "Make the nodes of a dataflow ready to run, without running them"),
     "logs": Command("dora.cli.logs", "logs", "Show what the nodes of a run have logged"),
     "validate": Command("dora.cli.validate", "validate", "Check dataflow files without running anything"),
+    "expand": Command("dora.cli.expand", "expand", "Print a dataflow with its modules replaced by their nodes"),
     "graph": Command("dora.cli.graph", "graph", "Draw a dataflow: a page to walk around in, or Mermaid text"),
+    "new": Command("dora.cli.new", "new", "Write a dataflow, node or operator to start from"),
+    "schema": Command("dora.cli.schema", "schema", "Print the JSON schema of dataflow files, for editors"),
 }
 
 

@@ -34,7 +34,7 @@ RESERVED: Final = frozenset(
 )
 RESERVED_PREFIX: Final = "DORA_ZENOH_"
 
-_HOST_KEY: Final = "__dora_env"
+HOST_KEY: Final = "__dora_env"
 _EXPECTED: Final = "a text, number, true or false"
 _BAD_KEY: Final = re.compile(r"[=\s\0\ud800-\udfff]")
 _REFERENCE: Final = re.compile(
@@ -138,9 +138,9 @@ def _read_value(value: YamlValue, subject: str, environ: Mapping[str, str], repo
 
 def _host_variable(value: YamlValue) -> YamlScalar | None:
     """The NAME of `{__dora_env: NAME}`."""
-    if not isinstance(value, YamlMap) or list(value.entries) != [_HOST_KEY]:
+    if not isinstance(value, YamlMap) or list(value.entries) != [HOST_KEY]:
         return None
-    name = value.entries[_HOST_KEY].value
+    name = value.entries[HOST_KEY].value
     return name if isinstance(name, YamlScalar) and re.fullmatch(r"[A-Za-z_]\w*", name.text, re.ASCII) else None
 
 

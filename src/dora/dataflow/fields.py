@@ -182,7 +182,7 @@ def seconds(*, may_be_zero: bool = True) -> ValueType:
         return None
 
     limit = "minimum" if may_be_zero else "exclusiveMinimum"
-    return ValueType(expected, read, {"type": "number", limit: 0})
+    return ValueType(expected, read, {"type": "number", limit: 0, "exclusiveMaximum": 1e15})
 
 
 def one_of(*values: str, any_case: bool = False) -> ValueType:
@@ -249,7 +249,12 @@ def group(fields: Table, expected: str) -> ValueType:
 def schema_of(fields: Table) -> dict[str, Any]:
     """The JSON Schema of a mapping with these keys."""
     properties = {name: entry.type.schema for name, entry in fields.items()}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    return {
+        "type": "object",
+        "required": [name for name, entry in fields.items() if entry.is_required],
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def _read_as_is(value: YamlValue, subject: str, report: Report) -> YamlValue:
@@ -273,6 +278,12 @@ def items_of(found: list[tuple[Any, Place]] | None) -> tuple[Any, ...] | None:
 
 _SIZE_TEXT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 _SIZE_UNITS: Final = {"": 0, "B": 0, "K": 10, "KB": 10, "M": 20, "MB": 20, "G": 30, "GB": 30}
+_SIZE_SCHEMA: Final = {
+    "type": ["integer", "string"],
+    "minimum": 0,
+    "exclusiveMaximum": 2**63,
+    "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([Bb]|[KkMmGg][Bb]?)?\s*$",
+}
 _SIZE_EXPECTED: Final = "a size in bytes or with a unit, such as 64MB (B, KB, MB, GB)"
 
 
@@ -290,7 +301,7 @@ def _read_size(value: YamlValue, subject: str, report: Report) -> int | None:
     return None
 
 
-SIZE: Final = ValueType(_SIZE_EXPECTED, _read_size, {"type": ["integer", "string"], "minimum": 0})
+SIZE: Final = ValueType(_SIZE_EXPECTED, _read_size, _SIZE_SCHEMA)
 
 
 def _read_data_id(value: YamlValue, subject: str, report: Report) -> str | None:
@@ -303,7 +314,9 @@ def _read_data_id(value: YamlValue, subject: str, report: Report) -> str | None:
 
 
 OUTPUT_ID: Final = ValueType(
-    "an output id", _read_data_id, {"type": ["string", "number"], "pattern": "^[A-Za-z0-9_./-]+$"}
+    "an output id",
+    _read_data_id,
+    {"type": ["string", "number", "boolean"], "pattern": "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"},
 )
 
 

@@ -56,7 +56,7 @@ def flatten_dataflow(path: Path, *, env: Mapping[str, str] | None = None) -> Fla
         DescriptorError: there is nothing to look at.
     """
     reading = read_dataflow(path, env=os.environ if env is None else env)
-    return Flattened(_yaml_text(_root(reading)), reading.report.error_lines(), reading.report.warning_lines())
+    return Flattened(_yaml_text(flattened(reading)), reading.report.error_lines(), reading.report.warning_lines())
 
 
 def check_module(path: Path, *, env: Mapping[str, str] | None = None) -> list[str]:
@@ -90,7 +90,8 @@ def _stranger(node: str) -> NodeDraft:
     return NodeDraft(node, Place(0, 0), "", UNKNOWN, Fields(Place(0, 0)))
 
 
-def _root(reading: Reading) -> dict[str, Any]:
+def flattened(reading: Reading) -> dict[str, Any]:
+    """The dataflow as plain dicts and lists, as it would be written without modules."""
     made = {
         "env": _env(reading.env),
         "nodes": [_node(draft) for draft in reading.drafts],

@@ -6,16 +6,13 @@ they are written (`$TOKEN`): pictures are shown around, and a machine that only 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dora.dataflow.document import YamlList, YamlMap, YamlScalar, YamlValue, parse_document
-from dora.dataflow.files import read_text
+from dora.dataflow.flattened import flattened
 from dora.dataflow.graph import Graph, graph_of
-from dora.dataflow.legacy import modernise_node, modernise_root
-from dora.dataflow.load import load_dataflow
-from dora.dataflow.report import Report
-from dora.dataflow.scalars import meaning
+from dora.dataflow.load import read_dataflow
 from dora.errors import DescriptorError
 
 
@@ -27,36 +24,35 @@ class AsWritten(dict[str, str]):
         return f"${name}"
 
 
-def graph_of_file(path: Path) -> tuple[Graph | None, list[str]]:
-    """The graph, None if there is nothing to draw, and the problems, one `file:line:column: text` each."""
+class Picture(NamedTuple):
+    """What there is to show of a file.
+
+    Attributes:
+        graph: None if there is nothing to draw.
+        problems: why the file cannot be run, one `file:line:column: text` each.
+    """
+
+    graph: Graph | None
+    problems: list[str]
+
+
+def graph_of_file(path: Path) -> Picture:
+    """The graph of a dataflow file, with the nodes of its modules in groups."""
     try:
-        load_dataflow(path, env=AsWritten())
-        problems = []
+        reading = read_dataflow(path, env=AsWritten())
     except DescriptorError as error:
-        problems = error.problems
-    try:
-        root = _root(path)
-    except DescriptorError:  # no YAML: said above
-        root = None
-    return (graph_of(_plain(root)) if root is not None and "nodes" in root.entries else None), problems
+        return Picture(None, error.problems)
+    problems = reading.report.error_lines()
+    descriptor = flattened(reading)
+    for env in _environments(descriptor):
+        env.update({key: value.replace("$$", "$") for key, value in env.items() if isinstance(value, str)})
+    modules = {module.id: module.file for module in reading.modules}
+    is_drawn = bool(reading.drafts) or not problems
+    return Picture(graph_of(descriptor, modules) if is_drawn else None, problems)
 
 
-def _root(path: Path) -> YamlMap | None:
-    report = Report(str(path))
-    root = parse_document(read_text(str(path), report), report)
-    if not isinstance(root, YamlMap):
-        return None
-    modernise_root(root, report)
-    nodes = root.entries.get("nodes")
-    for node in nodes.value.items if nodes is not None and isinstance(nodes.value, YamlList) else ():
-        if isinstance(node, YamlMap):
-            modernise_node(node, "", report)
-    return root
-
-
-def _plain(value: YamlValue) -> Any:
-    if isinstance(value, YamlScalar):
-        return meaning(value)
-    if isinstance(value, YamlList):
-        return [_plain(item) for item in value.items]
-    return {key: _plain(entry.value) for key, entry in value.entries.items()}
+def _environments(descriptor: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every `env`, where a `$` that stays one is written twice."""
+    for entry in (descriptor, *descriptor["nodes"]):
+        if "env" in entry:
+            yield entry["env"]
