@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,7 +30,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_good_file_is_said_to_be_good(capsys: Capture) -> None:
     assert run_command(["validate", "good.yml"]) == 0
-    expected = "Validating good.yml...\nInput/output wiring OK.\nDescriptor config OK.\n2 nodes, 1 input, 0 warnings\n"
+    expected = "Validating good.yml...\nInput/output wiring OK.\nDescriptor config OK.\n"
+    expected += "All type annotations OK.\n2 nodes, 1 input, 0 warnings\n"
     assert capsys.readouterr() == (f"{expected}Outputs that no node reads: a/unread\n", "")
 
 
@@ -69,6 +71,56 @@ def test_several_files_are_all_looked_at(capsys: Capture) -> None:
     assert "Descriptor config OK." in out
     assert "error: nope.yml: file not found" in err
     assert "error: .: expected a YAML file, found a directory" in err
+
+
+def test_results_as_json_are_one_object_per_file(capsys: Capture) -> None:
+    assert run_command(["validate", "--format", "json", "odd.yml", "bad.yml", "nope.yml"]) == 1
+    out, err = capsys.readouterr()
+    odd, bad, nope = [json.loads(line) for line in out.splitlines()]
+    assert err == ""
+    assert (odd["file"], odd["valid"], odd["nodes"]) == ("odd.yml", True, ["a", "b"])
+    assert odd["unread_outputs"] == ["a/unread"]
+    text = "node 'b': unknown key 'input' is ignored; did you mean 'inputs'?"
+    assert odd["problems"][0] == {"file": "odd.yml", "line": 7, "column": 3, "severity": "warning", "text": text}
+    assert [(problem["line"], problem["severity"]) for problem in bad["problems"]] == [(5, "error"), (7, "error")]
+    problem = nope["problems"][0]
+    assert (nope["valid"], problem["file"], problem["line"], problem["text"][:14]) == (
+        False,
+        "nope.yml",
+        0,
+        "file not found",
+    )
+
+
+TYPED = """\
+nodes:
+- {id: a, path: a.py, outputs: [o], output_types: {o: std/core/v1/Int64}}
+- {id: b, path: a.py, inputs: {i: a/o}, input_types: {i: std/media/v1/Image}}
+- {id: c, path: a.py, inputs: {i: a/o}}
+"""
+
+
+def test_types_are_checked_and_what_is_inferred_is_said(capsys: Capture) -> None:
+    Path("typed.yml").write_text(TYPED)
+    assert run_command(["validate", "typed.yml"]) == 0
+    out, err = capsys.readouterr()
+    assert "1 type warning found; --strict-types makes them errors.\nInferred: c/i is std/core/v1/Int64\n" in out
+    assert err.startswith("warning: typed.yml:3:")
+
+
+@pytest.mark.parametrize(("option", "line"), [("--strict-types", ""), ("--strict", ""), (None, "strict_types: true\n")])
+def test_type_warnings_are_errors_when_strict(capsys: Capture, option: str | None, line: str) -> None:
+    Path("typed.yml").write_text(TYPED + line)
+    assert run_command(["validate", "typed.yml", *([option] if option else [])]) == 1
+    assert capsys.readouterr().err.startswith("error: typed.yml:3:")
+
+
+def test_types_of_the_user_are_counted(capsys: Capture) -> None:
+    Path("types").mkdir()
+    Path("types/my.yml").write_text("types: {Thing: {arrow: Int64}}")
+    Path("own.yml").write_text("nodes: [{id: a, path: a.py, outputs: [o], output_types: {o: my/Thing}}]")
+    assert run_command(["validate", "own.yml"]) == 0
+    assert "Loaded 1 user-defined type from types/\n" in capsys.readouterr().out
 
 
 def test_no_file_is_wrong_usage(capsys: Capture) -> None:

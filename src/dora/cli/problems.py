@@ -4,34 +4,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>[0-9]+):(?P<column>[0-9]+): ")
+_WARNING: Final = "warning: "
 _MAX_WIDTH: Final = 160
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
-def print_problems(problems: Iterable[str], severity: str, stream: TextIO) -> None:
-    """Print lines of the form `file:line:column: text`.
+class Problem(NamedTuple):
+    """One line of the form `file:line:column: text`; line and column are 0 where it is about the whole file."""
+
+    file: str
+    line: int
+    column: int
+    severity: str
+    text: str
+
+
+def parse_problem(line: str, severity: str) -> Problem:
+    """Take a line apart.
 
     Args:
         severity: `error` or `warning`; a text that starts with "warning: " is one in any case.
     """
+    place = _PLACE.match(line)
+    file, number, column, text = ("", "0", "0", line) if place is None else (*place.groups(), line[place.end() :])
+    is_warning = place is not None and text.startswith(_WARNING)
+    found = "warning" if is_warning else severity
+    return Problem(file, int(number), int(column), found, text.removeprefix(_WARNING) if is_warning else text)
+
+
+def print_problems(problems: Iterable[str], severity: str, stream: TextIO) -> None:
+    """Print lines of the form `file:line:column: text`, each with its line of the file; arguments as above."""
     files: dict[str, tuple[str, ...]] = {}
-    for problem in problems:
-        place = _PLACE.match(problem)
-        is_warning = place is not None and problem.startswith("warning: ", place.end())
-        line = problem.replace(": warning: ", ": ", 1) if is_warning else problem
-        print(f"{'warning' if is_warning else severity}: {line}", *_excerpt(place, files), sep="\n", file=stream)
+    for line in problems:
+        problem = parse_problem(line, severity)
+        where = f"{problem.file}:{problem.line}:{problem.column}: " if problem.file else ""
+        print(f"{problem.severity}: {where}{problem.text}", *_excerpt(problem, files), sep="\n", file=stream)
 
 
-def _excerpt(place: re.Match[str] | None, files: dict[str, tuple[str, ...]]) -> list[str]:
-    if place is None:
+def _excerpt(problem: Problem, files: dict[str, tuple[str, ...]]) -> list[str]:
+    file, number, column = problem[:3]
+    if not file:
         return []
-    file = place["file"]
     if file not in files:
         files[file] = _lines(file)
-    lines, number, column = files[file], int(place["line"]), int(place["column"])
+    lines = files[file]
     if number > len(lines) or column > min(len(lines[number - 1]), _MAX_WIDTH):
         return []
     margin = f"{number:5} | "
