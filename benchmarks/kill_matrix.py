@@ -7,7 +7,8 @@ the middle of receiving, or between STOP and its end.  Each repetition is a run 
 
 What counts as the time of a cell: of minder and command, and before the start, from the kill until every process is
 gone (2 s); of a sender, until the witness has NODE_FAILED or INPUT_CLOSED (0.2 s); of a reader, until the witness has
-the next message of the source (0.2 s); behind a stop, until every process is gone (2 s).  After each one nothing may be
+the next message of the source (0.2 s); behind a stop, until every process is gone (2 s); of a dynamic node before the
+start, which nobody notices, from Ctrl-C until every process is gone (2 s).  After each one nothing may be
 left: no process, nothing in /dev/shm, no runtime directory.  Exit code 1: something was left, wrong, or too late.
 """
 
@@ -119,9 +120,8 @@ class Scene(NamedTuple):
 
 def build(flow: Flow, kind: str, phase: str) -> None:
     """The graph, with a victim of that kind, in a state to come to that phase."""
-    settings = (
-        f"PHASE = {phase!r}\nSENDS = {0 if kind == 'reader' else {'sending': 1000, 'receiving': 0}.get(phase, 1)}\n"
-    )
+    sends = 0 if kind == "reader" else {"sending": 1000, "receiving": 0}.get(phase, 1)
+    settings = f"PHASE = {phase!r}\nSENDS = {sends}\n"
     code = settings + BEFORE.get(phase, "") + (OPERATOR if kind == "operators" else VICTIM)
     frames = {"source": "source/out", "queue_size": 2}
     flow.node("source", SOURCE, inputs={"tick": "dora/timer/millis/50"}, outputs=["out"])
@@ -145,17 +145,19 @@ def set_up(flow: Flow, kind: str, phase: str) -> Scene:
     build(flow, kind, phase)
     run = flow.start()
     outside = None
-    said: Callable[[], str] = lambda: "\n".join(run.said("victim"))
+    path = flow.folder / "victim.txt"
+
+    def said() -> str:
+        return path.read_text() if outside is not None else "\n".join(run.said("victim"))
+
     if kind == "dynamic":
         run.wait_nodes("witness")
         if phase not in ("importing", "barrier"):
             run.wait_said("witness", "INPUT")
         command = [sys.executable, "-u", "victim.py", "victim"]
         env = flow.environment | {TOKEN: run._token}
-        path = flow.folder / "victim.txt"
         with path.open("wb") as output:
             outside = subprocess.Popen(command, cwd=flow.folder, env=env, stdout=output, stderr=output)
-        said = path.read_text
     if phase == "stopping":
         wait_until(lambda: "working" in said(), PATIENCE_S, "the victim at work")
         run.signal(signal.SIGINT)
@@ -204,13 +206,13 @@ def perform(flow: Flow, kind: str, phase: str) -> tuple[float, float]:
             scene.outside.wait()
         if phase == "stopping" or (kind != "dynamic" and phase in ("importing", "barrier")):
             return wait_all_gone(run, PATIENCE_S), GONE_S
-        told = 0.0
-        if phase in ("sending", "receiving"):
-            wanted = is_next_frame if kind == "reader" else is_end_of_victim
-            told = witnessed(run, wanted, began_s)
+        if phase in ("importing", "barrier"):  # of a dynamic node: the others do not notice
+            run.signal(signal.SIGINT)
+            return wait_all_gone(run, PATIENCE_S), GONE_S
+        told_s = witnessed(run, is_next_frame if kind == "reader" else is_end_of_victim, began_s)
         run.signal(signal.SIGINT)
         wait_all_gone(run, PATIENCE_S)
-        return told, TOLD_S
+        return told_s, TOLD_S
     finally:
         if scene.outside is not None and is_alive(scene.outside.pid):
             scene.outside.kill()
@@ -239,8 +241,8 @@ def cell(kind: str, phase: str, count: int) -> bool:
     late = sum(seconds is not None and seconds > limit_s for seconds, limit_s, _ in results)
     troubles = [trouble for _, _, trouble in results if trouble]
     middle, most = (statistics.median(times), times[-1]) if times else (float("nan"), float("nan"))
-    row = f"| {kind} | {phase} | {count - len(troubles)} of {count} | {middle:.3f} | {most:.3f} | {results[0][1]:g} | {late} |"
-    print(row, flush=True)
+    figures = f"{middle:.3f} | {most:.3f} | {results[0][1]:g} | {late}"
+    print(f"| {kind} | {phase} | {count - len(troubles)} of {count} | {figures} |", flush=True)
     for trouble in troubles[:2]:
         print(trouble, file=sys.stderr, flush=True)
     return not troubles and not late
