@@ -8,6 +8,7 @@ NODE_CONFIG: Final = "DORA_NODE_CONFIG"
 HOME: Final = "DORA_HOME"
 HOT_RELOAD: Final = "DORA_HOT_RELOAD"
 API: Final = "DORA_API"
+RUNTIME_TYPE_CHECK: Final = "DORA_RUNTIME_TYPE_CHECK"
 FINISH_DRAIN_GRACE_SECS: Final = "DORA_FINISH_DRAIN_GRACE_SECS"
 TEST_WITH_INPUTS: Final = "DORA_TEST_WITH_INPUTS"
 TEST_WRITE_OUTPUTS_TO: Final = "DORA_TEST_WRITE_OUTPUTS_TO"
@@ -23,7 +24,7 @@ VARIABLES: Final[dict[str, str]] = {
     "DORA_LOG_FORMAT": "default of --log-format",
     "DORA_LOG_FILTER": "default of --log-filter",
     "DORA_ALLOW_SHELL_NODES": "`true` allows nodes with `path: shell`",
-    "DORA_RUNTIME_TYPE_CHECK": "`warn` or `error`: check sent arrays against `output_types`",
+    RUNTIME_TYPE_CHECK: "`warn` (also `1`, `true`) or `error`: check what is sent against `output_types`",
     "DORA_NO_TIMESTAMP": "`1` leaves the automatic `timestamp` out of the metadata that a node receives",
     TEST_WITH_INPUTS: "`Node()` runs without a dataflow and receives the events of this JSON file",
     TEST_WRITE_OUTPUTS_TO: "where such a node's outputs are written (default: `outputs.jsonl` beside the inputs)",

@@ -14,7 +14,7 @@ from typing import Final, Union
 
 import msgspec
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised whenever a message of this file changes; both sides name it in their first message."""
 
 CLOSED: Final = "closed"
@@ -217,6 +217,22 @@ class OperatorConfig(msgspec.Struct, frozen=True):
     outputs: list[str]
 
 
+class TypeCheck(msgspec.Struct, frozen=True):
+    """What messages of one input or output are made of.
+
+    Attributes:
+        type: as the dataflow states it.
+        accepted: Arrow types as pyarrow writes them, the usual one first.
+        is_error: a message that is something else is refused; otherwise it is warned about.
+    """
+
+    port: str
+    type: str
+    accepted: list[str]
+    is_output: bool = False
+    is_error: bool = False
+
+
 class NodeConfig(msgspec.Struct, frozen=True):
     """All that a node is told about itself.
 
@@ -230,6 +246,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
         drains_timers: `exit_when_nodes_finish` and the node has a data input: its timers do not keep it alive.
         restart_count: 0 for the first run.
         operators: of a runtime node.
+        type_checks: what to look at in messages; of inputs the first message only.
         input_timeouts_ns: by input: silence after which it counts as closed until a message comes.
     """
 
@@ -245,6 +262,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     restart_count: int = 0
     operators: list[OperatorConfig] = []
     input_timeouts_ns: dict[str, int] = {}
+    type_checks: list[TypeCheck] = []
 
 
 ToRunner = Union[Hello, Ready, OutputsClosed, PortsClosed, StopAll, ExtensionRequest]

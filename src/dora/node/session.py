@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from dora import env
 from dora.errors import NodeError
 from dora.node.identity import identity_of
 from dora.node.link import Link
+from dora.node.logs import Journal
 
 if TYPE_CHECKING:
     from dora.node.outputs import Output
@@ -45,6 +47,12 @@ class Session:
         self.receiver.map_edges()
         for output in self.outputs.values():
             output.read_box()
+        if self.link.config.type_checks:
+            from dora.node import type_checks  # for nodes whose dataflow states types
+
+            warn = functools.partial(Journal.of(self.link).log, "warn")
+            type_checks.check_outputs(self.outputs, self.link.config.type_checks, warn)
+            type_checks.check_inputs(self.receiver, self.link.config.type_checks, warn)
         self.link.on_news = self._spread_news
         self.link.start()
         self.receiver.begin()

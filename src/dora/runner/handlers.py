@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
+from dora import env
 from dora.dataflow.describe import node_config
 from dora.dataflow.descriptor import Node, TimerSource
 from dora.errors import ResourceError
@@ -21,6 +22,7 @@ from dora.runner.node_server import NodeServer
 from dora.runner.operators import operator_configs
 from dora.runner.state.routes import is_runner_sender, log_outputs
 from dora.runner.state.times import seconds_ns
+from dora.runner.type_checks import type_checks
 from dora.runner.wiring import Parcel, Wiring
 from dora.transport.counters import CountersPage
 
@@ -113,6 +115,7 @@ class Handlers:
             drains_timers=effect.drains_timers,
             restart_count=effect.restart_count,
             operators=operator_configs(node),
+            type_checks=type_checks(node, self._launcher.variable(node, env.RUNTIME_TYPE_CHECK)),
             input_timeouts_ns={p.id: seconds_ns(p.input_timeout_s) for p in ports if p.input_timeout_s is not None},
         )
 

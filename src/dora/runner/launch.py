@@ -83,6 +83,10 @@ class Launcher:
         )
         rendezvous.leave_card(card)
 
+    def variable(self, node: Node, name: str) -> str:
+        """An environment variable as the node's process sees it; empty if it is not set."""
+        return node.env.get(name, self._environ.get(name, ""))
+
     def spawn_all(self) -> None:
         """Ask for the first run of every node."""
         for name in self._nodes:
