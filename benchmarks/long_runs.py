@@ -28,6 +28,7 @@ from end_to_end.scenarios import (
     neighbours,
     prints,
     published,
+    services,
     sizes,
     starts,
     transports,
@@ -98,6 +99,11 @@ LONG_RUNS = [
     LongRun(
         "chain", 10, "20 nodes at 1 kHz, {count} s (58)", lambda flow, count: neighbours.paced_chain(flow, 20, count)
     ),
+    LongRun("service", 10_000, "4 clients x 1 server x {count} calls", services.calls),
+    LongRun("service-async", 10_000, "the same with 20 tasks in each client", services.awaited_calls),
+    LongRun("service-restart", 2000, "the same, {count} calls, the server crashes half way", services.restarted_server),
+    LongRun("action", 2000, "4 clients x 1 action server x {count} goals", services.goals),
+    LongRun("streaming", 100_000, "{count} chunks in segments of ten", services.stream),
     LongRun("published", 50, "published packages in a venv, {count} messages each", published.prepared),
     LongRun("published-uv", 50, "the same with --uv", published.managed),
     LongRun("published-0.3.5", 1, "a package for dora-rs 0.3.5 with --uv", published.managed_stubborn),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from end_to_end.running import Flow
+from end_to_end.scenarios import services
+from end_to_end.scenarios.marks import Mark, hold
 
 pytestmark = pytest.mark.slow
 
@@ -16,30 +20,13 @@ for event in node:
     if event["type"] == "INPUT":
         node.send_service_response("reply", event["value"], event["metadata"])
 """
-CLIENT = """
-import pyarrow as pa
-from dora import Node
-
-node = Node()
-own = int(node.node_config()["outputs"][0].removeprefix("ask"))
-wrong = 0
-for number in range(300):
-    request_id = node.send_service_request(f"ask{own}", pa.array([own, number]))
-    reply = node.recv_service_response(request_id, "server", timeout=20)
-    wrong += reply["value"].to_pylist() != [own, number]
-print("wrong:", wrong)
-"""
 
 
-def test_every_reply_reaches_its_caller_among_four_clients(flow: Flow) -> None:
-    lossless = {"queue_size": 100, "queue_policy": "backpressure"}
-    clients = range(4)
-    requests = {f"from{n}": {"source": f"client{n}/ask{n}", **lossless} for n in clients}
-    flow.node("server", SERVER, inputs=requests, outputs=["reply"])
-    for n in clients:
-        flow.node(f"client{n}", CLIENT, inputs={"reply": {"source": "server/reply", **lossless}}, outputs=[f"ask{n}"])
-    assert flow.run().code == 0
-    assert [flow.said(f"client{n}") for n in clients] == [["wrong: 0"]] * 4
+@pytest.mark.parametrize("scenario", [services.calls, services.goals, services.restarted_server])
+def test_every_reply_reaches_its_caller_among_four_clients(
+    flow: Flow, scenario: Callable[[Flow, int], list[Mark]]
+) -> None:
+    hold(scenario(flow, 50))
 
 
 SLOW_SERVER = """

@@ -552,3 +552,20 @@ def test_start_that_comes_after_a_stop_is_no_event(runner: FakeRunner) -> None:
     node = runner.node()
     runner.say(m.Start(1))
     assert read_to_end(node) == ["STOP MANUAL"]
+
+
+def test_drain_gives_all_that_was_there_though_another_input_is_faster(
+    runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, fast = runner.feed("slow"), runner.feed("fast")
+    node = runner.node()
+    slow.send(*range(5))
+    take = node._receiver.take
+
+    def take_while_more_comes() -> object:
+        fast.send(0)
+        return take()
+
+    monkeypatch.setattr(node._receiver, "take", take_while_more_comes)
+    found = [event["value"][0].as_py() for event in node.drain() if event["id"] == "slow"]
+    assert found == list(range(5))

@@ -62,7 +62,7 @@ class SiblingInput:
     def __init__(self, member: Member, config: OperatorInput) -> None:
         self.member: Final = member
         self.name: Final = config.input
-        self.queue: Final = SiblingQueue(config.queue_size)
+        self.queue: Final[SiblingQueue[events.Event]] = SiblingQueue(config.queue_size)
         self.is_lossless: Final = config.is_lossless
         self.makes_room: Final = config.is_lossless or not config.is_stated
         self.is_scheduled = False

@@ -18,6 +18,7 @@ from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as messages
 from dora.node import events
 from dora.node.silence import Silence
+from dora.transport.counters import EDGE_LET_GO
 from dora.transport.pipes import ENCODING_MASK
 from dora.transport.receiving import Hold, Mapping, ReceiveEdge, Record
 from dora.transport.sending import queued_records
@@ -62,6 +63,7 @@ class Input:
         self._clock = clock
         self._untold = untold
         self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
+        self._counted: tuple[memoryview, int] | None = None
 
     @property
     def fd(self) -> int:
@@ -74,6 +76,7 @@ class Input:
         """One more edge, to be read after those that are there."""
         edge = ReceiveEdge(message.edge, fds[0], fds[1], Mapping(fds[2], message.arena_bytes))
         edge.count_into(words, at)
+        self._counted = (words, at + EDGE_LET_GO)
         edge.tell_through(self._untold)
         self.edges.append(Edge(edge, message.source, message.output))
 
@@ -85,6 +88,12 @@ class Input:
         """Messages that wait."""
         links = (edge.link for edge in self.edges)
         return sum(queued_records(link.queue_read) for link in links if link.queue_read >= 0 and not link.is_ended)
+
+    def count_dropped(self) -> None:
+        """One message that was taken will not be given to the user."""
+        if self._counted is not None:
+            words, at = self._counted
+            words[at] += 1
 
     def take(self) -> events.Event | None:
         """The oldest message as an event, or None: nothing there, look at `is_drained`."""

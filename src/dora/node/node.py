@@ -149,11 +149,15 @@ class Node:
         found: list[dict[str, Any]] = []
         receiver = self._receiver
         with receiver.lock:
-            left = receiver.queued()
+            left = receiver.queued_by_input()
             while isinstance(taken := receiver.take(), dict):
                 found.append(taken)
-                left -= taken.get("type") == "INPUT"
-                if left <= 0 and receiver.queued():
+                name = taken["id"] if taken.get("type") == "INPUT" else None
+                if name in left:
+                    left[name] -= 1
+                    if not left[name]:
+                        del left[name]
+                if not left and receiver.queued_by_input():
                     break  # that came meanwhile: a sender that is faster than we would keep us here for ever
         if taken is not None and not found:
             raise NodeError("Could not drain events. Channel is closed")

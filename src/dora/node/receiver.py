@@ -64,6 +64,7 @@ class Receiver:
         self._drains_timers = config.drains_timers
         self._round: deque[Input | Timer | External] = deque()
         self._ending: list[Input] = []
+        self._paused: list[Input] = []
         self._has_externals = False
         self._waiting = 0
         self._end_fd = -1
@@ -275,9 +276,9 @@ class Receiver:
         """A descriptor that is readable when an event may be there."""
         return self._epoll.fileno()
 
-    def queued(self) -> int:
-        """Messages that wait in the inputs' queues.  Holds the lock."""
-        return sum(source.queued() for source in self._inputs.values())
+    def queued_by_input(self) -> dict[str, int]:
+        """Messages that wait in the queues of those inputs where some do.  Holds the lock."""
+        return {source.id: count for source in self._inputs.values() if (count := source.queued())}
 
     def is_empty(self) -> bool:
         """Whether `take` would give nothing.  Holds the lock."""
@@ -301,6 +302,37 @@ class Receiver:
                 return False
         return not any(source.queued() or _ends_now(source) for source in self._inputs.values())
 
+    # -- leaving inputs alone --------------------------------------------------------------------------------
+
+    def pause(self, input_id: str) -> None:
+        """Leave what comes on this input in its queue, where the sender sees it.  Holds the lock."""
+        source = self._inputs.get(input_id)
+        if source is None or source in self._paused:
+            return
+        self._paused.append(source)
+        if source.edges:
+            self._unwatch(source.edges[0])
+        if source in self._round:
+            self._round.remove(source)
+        self._note_ending(source)
+
+    def resume(self, input_id: str) -> None:
+        """Read that input again.  Holds the lock."""
+        source = self._inputs.get(input_id)
+        if source is None or source not in self._paused:
+            return
+        self._paused.remove(source)
+        self._watch(source)
+        self._round.append(source)
+        self._note_ending(source)
+        self._link.wake_receiver()
+
+    def count_dropped(self, input_id: str) -> None:
+        """A message of that input was taken, and nobody will get it.  Holds the lock."""
+        source = self._inputs.get(input_id)
+        if source is not None:
+            source.count_dropped()
+
     # -- what the runner said --------------------------------------------------------------------------------
 
     def _read_inbox(self) -> None:
@@ -322,6 +354,8 @@ class Receiver:
             source.silence.place(at)
         if source.is_closed:
             source.is_closed = False
+        if source in self._paused:
+            return
         if len(source.edges) == 1:
             self._watch(source)
         else:
@@ -342,7 +376,7 @@ class Receiver:
 
     def _note_ending(self, source: Input) -> None:
         """Keep looking for the end of its edge, also if a forked child of the sender keeps the pipe open."""
-        is_ending = bool(source.edges and source.edges[0].verdict)
+        is_ending = bool(source.edges and source.edges[0].verdict) and source not in self._paused
         if is_ending != (source in self._ending):
             (self._ending.append if is_ending else self._ending.remove)(source)
 

@@ -8,13 +8,14 @@ queue of all but those (dora node-api, section 5).  Whether a sender waits befor
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
 
-from dora.node.events import Event
+Waiting = TypeVar("Waiting")
 
 
-class SiblingQueue:
-    """A queue of events in this process.
+class SiblingQueue(Generic[Waiting]):
+    """A queue of events, or of what stands for them, in this process.
 
     Attributes:
         sent, dropped: messages so far.
@@ -26,7 +27,7 @@ class SiblingQueue:
         self.size: Final = size
         self.sent = 0
         self.dropped = 0
-        self._events: deque[tuple[Event, bool]] = deque()
+        self._events: deque[tuple[Waiting, bool]] = deque()
 
     def __len__(self) -> int:
         return len(self._events)
@@ -36,7 +37,7 @@ class SiblingQueue:
         """One more message would push one out."""
         return len(self._events) >= self.size
 
-    def put(self, event: Event, *, is_correlated: bool = False, is_flush: bool = False) -> None:
+    def put(self, event: Waiting, *, is_correlated: bool = False, is_flush: bool = False) -> None:
         """Add a message, at the cost of an older one if it must be."""
         self.sent += 1
         if is_flush:
@@ -46,9 +47,21 @@ class SiblingQueue:
         if not self.is_full or self._make_room(is_correlated):
             self._events.append((event, is_correlated))
 
-    def take(self) -> Event | None:
+    def take(self) -> Waiting | None:
         """The oldest message, or None."""
         return self._events.popleft()[0] if self._events else None
+
+    def peek(self) -> Waiting | None:
+        """The oldest message, which stays; or None."""
+        return self._events[0][0] if self._events else None
+
+    def take_first(self, matches: Callable[[Waiting], bool]) -> Waiting | None:
+        """Take the oldest message that matches, or None."""
+        for place, (event, _) in enumerate(self._events):
+            if matches(event):
+                del self._events[place]
+                return event
+        return None
 
     def clear(self) -> None:
         """Nobody will take what is there."""

@@ -122,9 +122,22 @@ class StandaloneReceiver:
     def note(self, ready: list[tuple[int, int]]) -> None:
         """`take` looks by itself."""
 
-    def queued(self) -> int:
+    def queued_by_input(self) -> dict[str, int]:
         """Nothing: no sender is faster than the node."""
-        return 0
+        return {}
+
+    def pause(self, input_id: str) -> None:
+        """There is no queue to leave anything in."""
+
+    def resume(self, input_id: str) -> None:
+        """Nothing was left."""
+
+    def count_dropped(self, input_id: str) -> None:
+        """Nobody counts."""
+
+    def is_input_closed(self, input_id: str) -> bool:
+        """Not known."""
+        return False
 
     def is_empty(self) -> bool:
         """Whether `take` would give nothing now."""

@@ -12,7 +12,7 @@ Layout (u64 words, little endian):
              +24 next tick due, ns             +32 API calls                  +40 control messages announced (runner)
     edge     128 bytes each, from 4096 + 16384 * 64
              sender's line  +0 sent  +8 dropped  +16 bytes  +24 last send, CLOCK_MONOTONIC ns  +32 waiting (batch size)
-             reader's line  +64 taken
+             reader's line  +64 taken  +72 of these dropped by the reader itself
 """
 
 from __future__ import annotations
@@ -45,10 +45,16 @@ EDGE_BYTES_SENT: Final = 2
 EDGE_LAST_SEND_NS: Final = 3
 EDGE_WAITING: Final = 4
 EDGE_TAKEN: Final = 8
+EDGE_LET_GO: Final = 9
 
 
 class EdgeCounts(NamedTuple):
-    """One edge, as last written; undelivered = sent - dropped - taken once both ends are gone."""
+    """One edge, as last written; undelivered = sent - dropped - taken once both ends are gone.
+
+    Attributes:
+        dropped: by the sender, for want of room, and by the reader, which took them and let them go.
+        taken: what reached the reader's user.
+    """
 
     sent: int
     dropped: int
@@ -119,7 +125,8 @@ class CountersPage:
         at = self.edge_word(slot)
         words = self.words
         sent, dropped, size, last, waiting = words[at : at + 5]
-        return EdgeCounts(sent, dropped, size, last, waiting, words[at + EDGE_TAKEN])
+        let_go = words[at + EDGE_LET_GO]
+        return EdgeCounts(sent, dropped + let_go, size, last, waiting, words[at + EDGE_TAKEN] - let_go)
 
     def node(self, slot: int) -> NodeCounts:
         """Read one node."""
