@@ -1,0 +1,122 @@
+"""Nodes that are started again, killed because they hang, or told that nothing comes: with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+from end_to_end.node_sources import COOPERATIVE, HANGING_IMPORT, TICKER, TICKS
+from end_to_end.running import Flow, wait_until
+
+THREE_AND_EXIT = """
+import sys
+import pyarrow as pa
+from dora import Node
+
+node = Node()
+for number in range(3):
+    node.send_output("out", pa.array([10 * node.restart_count() + number]))
+sys.exit(int(sys.argv[1]))
+"""
+PRINTS_ALL = """
+from dora import Node
+
+for event in Node():
+    print(event["type"], event["id"], *(event["value"].to_pylist() if event["type"] == "INPUT" else []), flush=True)
+"""
+ECHOING_OPERATOR = """
+from dora import DoraStatus
+
+
+class Operator:
+    def on_event(self, event, send_output):
+        if event["type"] == "INPUT":
+            send_output("out", event["value"])
+        return DoraStatus.CONTINUE
+"""
+HANGS_ONCE = """
+import time
+from dora import Node
+
+node = Node()
+for event in node:
+    if event["type"] == "STOP":
+        break
+    print("run", node.restart_count(), flush=True)
+    if node.restart_count() == 0:
+        time.sleep(1000)
+"""
+LOSSLESS = {"queue_size": 10, "queue_policy": "backpressure"}
+
+
+def test_source_without_inputs_is_restarted_and_its_readers_lose_nothing(flow: Flow) -> None:
+    flow.node("source", THREE_AND_EXIT, args="0", outputs=["out"], restart_policy="always", max_restarts=2)
+    flow.node("reader", PRINTS_ALL, inputs={"in": {"source": "source/out", **LOSSLESS}})
+    ended = flow.run()
+    assert ended.code == 0, ended
+    said = flow.said("reader")
+    assert [line for line in said if line.startswith("INPUT in")] == [
+        f"INPUT in {run + number}" for run in (0, 10, 20) for number in range(3)
+    ]
+    assert said.count("NODE_RESTARTED source") == 2
+    assert said[-2:] == ["INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+
+
+def test_failed_node_that_used_up_its_restarts_is_named_with_their_number(flow: Flow) -> None:
+    flow.node("source", THREE_AND_EXIT, args="7", outputs=["out"], restart_policy="on-failure", max_restarts=1)
+    flow.node("reader", PRINTS_ALL, inputs={"in": "source/out"})
+    ended = flow.run()
+    assert ended.code == 1, ended
+    assert "Node `source` failed: exited with code 7 (after 1 restart)" in ended.stderr, ended
+    assert flow.said("reader")[-3:] == ["NODE_FAILED source", "INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+
+
+def test_killed_runtime_node_is_restarted_and_its_operators_go_on(flow: Flow) -> None:
+    flow.runtime(
+        "rt", flow.operator("op", ECHOING_OPERATOR, inputs=TICKS, outputs=["out"]), restart_policy="on-failure"
+    )
+    flow.node("reader", COOPERATIVE, inputs={"in": "rt/op/out"})
+    run = flow.start()
+    run.wait_said("reader", "INPUT in")
+    os.kill(run.nodes()["rt"], signal.SIGKILL)
+    run.wait_said("reader", "NODE_RESTARTED rt")
+    seen = len(run.said("reader"))
+    wait_until(lambda: "INPUT in" in run.said("reader")[seen:], what="messages of the new run")
+    assert run.stop().code == 0, run.wait()
+
+
+def test_node_that_hangs_is_killed_and_restarted_by_its_policy(flow: Flow) -> None:
+    flow.node("hangs", HANGS_ONCE, inputs=TICKS, restart_policy="on-failure", health_check_timeout=0.5)
+    run = flow.start()
+    run.wait_said("hangs", "run 1")
+    assert run.stop().code == 0, run.wait()
+    text = "was killed: hung: no call to dora within health_check_timeout (0.5 s), restarting"
+    assert text in run.stdout(), run.stdout()
+
+
+def test_node_that_does_not_connect_in_time_is_killed_and_named(flow: Flow) -> None:
+    flow.node("slow", HANGING_IMPORT, outputs=["out"], startup_timeout=0.5)
+    flow.node("reader", COOPERATIVE, inputs={"in": "slow/out"})
+    ended = flow.run(timeout_s=15)
+    assert ended.code == 1, ended
+    assert "Node `slow` failed: did not connect within startup_timeout (0.5 s)" in ended.stderr, ended
+
+
+def test_silent_input_is_closed_and_recovers_before_the_next_message(flow: Flow) -> None:
+    flow.node("source", TICKER, inputs={"tick": "dora/timer/millis/600"}, outputs=["out"])
+    flow.node("reader", PRINTS_ALL, inputs={"in": {"source": "source/out", "input_timeout": 0.2}})
+    run = flow.start()
+    run.wait_said("reader", "INPUT_RECOVERED")
+    wait_until(lambda: len(run.said("reader")) >= 5)
+    assert run.stop().code == 0, run.wait()
+    silence = ["dora: nothing came on input 'in' for its input_timeout", "INPUT_CLOSED in"]
+    assert run.said("reader")[:5] == ["INPUT in 0", *silence, "INPUT_RECOVERED in", "INPUT in 1"]
+
+
+def test_node_runs_on_the_processors_it_states(flow: Flow) -> None:
+    core = max(os.sched_getaffinity(0))
+    code = "import json, os\nprint(json.dumps(sorted(os.sched_getaffinity(0))))"
+    flow.node("pinned", code, cpu_affinity=[core])
+    assert flow.run().code == 0
+    assert json.loads(flow.said("pinned")[0]) == [core]
