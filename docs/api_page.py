@@ -14,6 +14,7 @@ MODULES: Final = {
     "dora": "`from dora import ...`; each name is loaded when it is first used.",
     "dora.builder": "Dataflows made in Python instead of YAML.",
     "dora.testing": "Tests of nodes and operators without a dataflow: see [testing](testing.md).",
+    "dora.telemetry": "OpenTelemetry contexts in metadata; needs the extra `otel` (`pip install dora-rs[otel]`).",
     "dora.cuda": "GPU tensors between processes without a copy; needs PyTorch with CUDA when used, not when imported.",
 }
 RETURNED: Final = {

@@ -23,19 +23,20 @@ SOURCE = ROOT / "src" / "dora"
 BASE = {"errors", "ids", "clock", "env", "version"}
 LOW = BASE | {"dataflow", "messages", "transport", "logs"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
-EVERYTHING |= {"runs", "arrow_json", "ros2", "builder", "commands", "testing", "cuda", "__init__"}
+EVERYTHING |= {"runs", "arrow_json", "ros2", "telemetry", "builder", "commands", "testing", "cuda", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": EVERYTHING,  # public names, resolved on first use
     "__main__": {"cli"},
     **{name: BASE for name in BASE},
     "arrow": BASE,
     "ros2": BASE,
+    "telemetry": BASE,
     "arrow_json": BASE,
     "dataflow": BASE,
     "messages": BASE | {"dataflow"},  # descriptor types only
     "transport": BASE,
     "logs": BASE,
-    "node": BASE | {"messages", "transport", "arrow", "arrow_json"},
+    "node": BASE | {"messages", "transport", "arrow", "arrow_json", "telemetry"},
     "runner": LOW,
     "runs": BASE | {"messages", "transport"},
     "daemon": LOW | {"runs", "coordinator"},
@@ -54,6 +55,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "numpy": {"arrow", "arrow_json", "node"},
     "yaml": {"dataflow", "cli", "builder"},
     "pytest": {"testing"},
+    "opentelemetry": {"telemetry"},
     "msgspec": {"messages", "node", "runner", "runs", "daemon", "control", "cli", "logs"},
     "click": {"cli"},
     "rich": {"cli", "runner"},

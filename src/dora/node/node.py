@@ -57,11 +57,15 @@ class Node:
     """
 
     def __new__(cls, *_: object, **__: object) -> Node:
-        """A `Node`, or what takes its place where the node's `env` asks for an older API."""
-        if env.API in os.environ and cls is Node:
+        """A `Node`, or what takes its place where `env` asks for an older API, or OpenTelemetry is in use."""
+        if cls is Node and env.API in os.environ:
             from dora.node import legacy  # for nodes of dora 0.1 only
 
             cls = legacy.node_class()
+        elif cls is Node and "opentelemetry.trace" in sys.modules:
+            from dora.node.traced import TracedNode  # needs OpenTelemetry
+
+            cls = TracedNode
         return object.__new__(cls)
 
     def __init__(self, node_id: str | None = None, daemon_port: int | None = None) -> None:
