@@ -9,7 +9,8 @@ import pytest
 
 from dora.dataflow.descriptor import Node
 from dora.errors import DescriptorError
-from dora.runner.interpreter import command_for, download_path, environment_for, has_our_dora
+from dora.runner.interpreter import command_for, download_path, environment_for
+from dora.runner.stated_python import has_our_dora, imports_our_dora
 
 ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
 
@@ -17,6 +18,7 @@ ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
 @pytest.fixture(autouse=True)
 def script(tmp_path: Path) -> Path:
     has_our_dora.cache_clear()
+    imports_our_dora.cache_clear()
     path = tmp_path / "node.py"
     path.touch()
     return path
@@ -42,7 +44,7 @@ def command(
 
 
 def environment(node: Node, environ: dict[str, str], managed: Path | None = None) -> dict[str, str]:
-    return environment_for(node, config="{}", managed_env=managed, environ=environ)
+    return environment_for(node, Path("/flow"), config="{}", managed_env=managed, environ=environ)
 
 
 def program(path: Path) -> Path:
@@ -222,6 +224,9 @@ def test_managed_environment_is_active_and_nothing_else_leaks_in() -> None:
         "PATH": "/envs/a/bin:/bin",
         "VIRTUAL_ENV": "/envs/a",
         "PYTHONNOUSERSITE": "1",
+        "PIP_USER": "0",
+        "PIP_CONSTRAINT": "file:///envs/a/dora-constraints.txt",
+        "UV_OVERRIDE": "/envs/a/dora-overrides.txt",
         "DORA_NODE_CONFIG": "{}",
         "PYTHONUNBUFFERED": "1",
     }
@@ -241,4 +246,5 @@ def test_real_virtual_environment_with_a_path_file_is_recognised(tmp_path: Path)
     (site,) = (tmp_path / "venv").glob("lib/python3*/site-packages")
     (site / "dora.pth").write_text(os.path.dirname(os.path.dirname(dora.__file__)) + "\n")
     has_our_dora.cache_clear()
+    imports_our_dora.cache_clear()
     assert has_our_dora(str(tmp_path / "venv"))

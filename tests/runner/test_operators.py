@@ -13,8 +13,9 @@ from dora.errors import DescriptorError
 from dora.messages.node_runner import OperatorConfig, OperatorInput
 from dora.runner import builds
 from dora.runner.environments import managed_env_of
-from dora.runner.interpreter import RUNTIME_CODE, command_for, downloads_of, has_our_dora
+from dora.runner.interpreter import RUNTIME_CODE, command_for, downloads_of
 from dora.runner.operators import operator_configs
+from dora.runner.stated_python import has_our_dora
 
 ENVIRON = {"PATH": "/usr/bin:/bin"}
 TICK = Input("tick", TimerSource(1, "dora/timer/nanos/1"))

@@ -86,10 +86,10 @@ class _Work:
             self._listener.on_note(f"unchanged, not built again: {', '.join(names[:MOST_NAMED])}{rest}")
 
     def _make_planner(self) -> Planner:
-        managed_envs = environments.managed_envs_of(self._dataflow) if self._options.uses_uv else {}
-        built = Built(managed_envs, self._sources.working_dirs())
+        envs = environments.environments_of(self._dataflow, self._environ) if self._options.uses_uv else {}
+        built = Built({name: env.folder for name, env in envs.items()}, self._sources.working_dirs())
         checksums = {} if self._lock is None else self._lock.checksums
-        return Planner(self._dataflow, self._options, self._environ, built, checksums)
+        return Planner(self._dataflow, self._options, self._environ, built, envs, checksums)
 
     def _build_changed(self) -> None:
         jobs = self.planner.plan()

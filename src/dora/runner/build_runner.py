@@ -43,6 +43,10 @@ class _Active:
         return self.job.names[0]
 
     @property
+    def is_step_left(self) -> bool:
+        return self.place < len(self.job.steps)
+
+    @property
     def step(self) -> Step:
         return self.job.steps[self.place]
 
@@ -157,7 +161,9 @@ class _JobRunner:
         if active.step.finish is not None:
             active.step.finish()
         active.place += 1
-        if active.place < len(active.job.steps):
+        while active.is_step_left and active.step.is_needed is not None and not active.step.is_needed():
+            active.place += 1
+        if active.is_step_left:
             self._start_step(active)
         else:
             self._forget(active.name)

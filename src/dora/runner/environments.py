@@ -1,19 +1,24 @@
 """Managed Python environments (`--uv`): one per Python node with a `build`, made by uv (dora dataflow-yaml, 12.2).
 
-Strategy: `<working dir>/.dora/python-envs/<node-id>/` holds the same Python as runs dora, pip, our own distribution
-(packed from the installed copy) and its dependencies; then the build lines fill it.  What must not happen is that
-`pip install <published node>` brings another dora-rs over ours: `pip.conf` in the environment holds a constraint for
-pip, UV_OVERRIDE one for uv.  A stamp written last says which Python and which dora are inside.
+Strategy: `<working dir>/.dora/python-envs/<node-id>/` holds the same Python as runs dora (or the one that the node
+states with `python:`), pip, our own distribution (packed from the installed copy) and its dependencies; then the build
+lines fill it.  From then on it is what it is, whatever is active when it is used.  What must not happen is that
+`pip install <published node>` brings another dora-rs over ours: a constraint for pip and an override for uv lie in the
+environment, and a build that put another one there all the same is put right at its end.  A stamp written last says
+what is inside; another `build` text or another stated Python is another environment, made anew, so that nothing is left
+of the old one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import sys
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +26,14 @@ from dora.dataflow.descriptor import Dataflow, Node
 from dora.dataflow.programs import SHELL, is_url
 from dora.errors import NodeError
 from dora.runner.build_state import FOLDER, write_file
-from dora.runner.interpreter import is_python_file
-from dora.runner.own_wheel import DISTRIBUTION, own_state, own_version, own_wheel
+from dora.runner.interpreter import CONSTRAINTS, OVERRIDES, is_python_file
+from dora.runner.own_wheel import DISTRIBUTION, cache_dir, own_state, own_version, own_wheel
 from dora.runner.package_index import settings_for_uv
+from dora.runner.stated_python import OUR_FILE, stated_python
 
 STAMP: Final = "dora-environment.json"
-OVERRIDES: Final = "dora-overrides.txt"
-CONSTRAINTS: Final = "dora-constraints.txt"
+PIP_CONFIG: Final = "pip.conf"
+_OWN_VARIABLES: Final = ("PIP_CONSTRAINT", "UV_OVERRIDE")
 
 CREATE: Final = """set -e
 uv=$1 python=$2 env=$3 wheel=$4
@@ -44,6 +50,13 @@ install || install --offline
 """
 """Where the index cannot be reached, pip comes out of Python itself and our dependencies out of uv's cache."""
 
+PUT_BACK: Final = """set -e
+uv=$1 env=$2 wheel=$3
+echo "warning: the build put another dora-rs into the environment; this dora goes back over it"
+"$uv" pip uninstall --quiet --python "$env/bin/python" dora-rs || true
+"$uv" pip install --quiet --python "$env/bin/python" --no-deps --reinstall-package dora-rs "$wheel"
+"""
+
 PIP_THROUGH_UV: Final = """pip() {{
     case "${{1-}}" in
         install|uninstall|list|freeze|show|check|sync|compile|tree) {uv} pip "$@" || return ;;
@@ -55,10 +68,84 @@ pip3() {{ pip "$@"; }}
 """Before the build lines: a leading `pip` is uv's, which keeps one copy of each package for all environments."""
 
 
-def managed_envs_of(dataflow: Dataflow) -> dict[str, Path]:
-    """The environments of `--uv`, by node."""
-    found = {str(node.id): managed_env_of(node, dataflow.working_dir) for node in dataflow.nodes}
-    return {name: env for name, env in found.items() if env is not None}
+@dataclass(frozen=True)
+class Environment:
+    """The environment of one node.
+
+    Attributes:
+        folder: where it is, or will be.
+        python: what it is made from.
+        recipe: changes when it has to be made anew.
+    """
+
+    folder: Path
+    python: str
+    recipe: str
+
+    @property
+    def id(self) -> str | None:
+        """What tells this environment from a later one in the same folder; None: there is none that is whole."""
+        stamp = self._stamp()
+        has_python = os.access(self.folder / "bin" / "python", os.X_OK)
+        return stamp.get("id") if has_python and stamp.get("recipe") == self.recipe else None
+
+    @property
+    def is_ready(self) -> bool:
+        """The environment is whole, and the dora in it is the one that runs."""
+        return self.id is not None and self._stamp().get("dora") == own_state()
+
+    @property
+    def has_our_dora(self) -> bool:
+        """Nobody has put another dora-rs into it."""
+        sites = list(self.folder.glob("lib/python3*/site-packages"))
+        infos = [info.name for site in sites for info in site.glob("dora_rs-*.dist-info")]
+        return infos == [f"dora_rs-{own_version()}.dist-info"] and any((site / OUR_FILE).exists() for site in sites)
+
+    def create_command(self, uv: str, cache: Path, *, is_forced: bool) -> tuple[str, ...]:
+        """The command that makes the environment, or only puts our present dora into it."""
+        what = "create" if is_forced or self.id is None else "renew"
+        return ("/bin/sh", "-c", CREATE, "dora", uv, self.python, str(self.folder), str(own_wheel(cache)), what)
+
+    def put_back_command(self, uv: str, cache: Path) -> tuple[str, ...]:
+        """The command that puts our dora over another one."""
+        return ("/bin/sh", "-c", PUT_BACK, "dora", uv, str(self.folder), str(own_wheel(cache)))
+
+    def finish(self, former_id: str | None, cache: Path) -> None:
+        """After `create_command`: guard our dora against others, and write the stamp."""
+        wheel = own_wheel(cache)
+        own = self.folder / wheel.name
+        for former in self.folder.glob("dora_rs-*.whl"):
+            former.unlink()
+        shutil.copyfile(wheel, own)
+        constraints = self.folder / CONSTRAINTS
+        write_file(constraints, f"{DISTRIBUTION}=={own_version()}\n")
+        write_file(self.folder / OVERRIDES, f"{DISTRIBUTION} @ {own.as_uri()}\n")
+        write_file(self.folder / PIP_CONFIG, f"[install]\nconstraint = {constraints.as_uri()}\n")
+        stamp = {"id": former_id or str(uuid.uuid4()), "recipe": self.recipe, "dora": own_state()}
+        write_file(self.folder / STAMP, json.dumps(stamp))
+
+    def _stamp(self) -> dict[str, str]:
+        try:
+            found = json.loads((self.folder / STAMP).read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def environments_of(dataflow: Dataflow, environ: Mapping[str, str]) -> dict[str, Environment]:
+    """The environments of `--uv`, by node.
+
+    Raises:
+        DescriptorError: a node states a Python that is not there.
+    """
+    found: dict[str, Environment] = {}
+    for node in dataflow.nodes:
+        folder = managed_env_of(node, dataflow.working_dir)
+        if folder is not None:
+            stated = stated_python(node, dataflow.working_dir, environ)
+            recipe = hashlib.sha256(json.dumps([node.build, stated and stated.path]).encode()).hexdigest()
+            found[str(node.id)] = Environment(folder, stated.path if stated is not None else sys.executable, recipe)
+    return found
 
 
 def managed_env_of(node: Node, working_dir: Path) -> Path | None:
@@ -67,6 +154,8 @@ def managed_env_of(node: Node, working_dir: Path) -> Path | None:
     Besides `.py` files, a program that is not there yet and whose build installs packages is a Python program.
     """
     if not node.build or node.is_dynamic or node.path == SHELL or node.conda_env is not None:
+        return None
+    if node.interpreter is not None and node.interpreter.kind != "python":
         return None
     is_program = "/" not in node.path and not (working_dir / node.path).exists() and "pip" in node.build
     if not is_python_file(node) and (is_url(node.path) or not is_program):
@@ -91,66 +180,13 @@ def find_uv(environ: Mapping[str, str]) -> str:
     return found
 
 
-def environment_id(env: Path) -> str | None:
-    """What tells this environment from a later one in the same folder; None: there is none that is whole."""
-    stamp = _stamp(env)
-    return stamp.get("id") if stamp.get("python") == _python_state() and _has_python(env) else None
+def uv_settings(environ: Mapping[str, str], working_dir: Path) -> dict[str, str]:
+    """Variables for uv inside a build: pip's indexes, and a cache that can be written."""
+    instead = working_dir / FOLDER / "cache"
+    has_own = environ.get("UV_CACHE_DIR") or cache_dir(environ, instead) != instead
+    return settings_for_uv(environ) | ({} if has_own else {"UV_CACHE_DIR": str(instead / "uv")})
 
 
-def is_ready(env: Path) -> bool:
-    """The environment is whole, and the dora in it is the one that runs."""
-    return environment_id(env) is not None and _stamp(env).get("dora") == own_state()
-
-
-def create_command(env: Path, uv: str, cache: Path) -> tuple[str, ...]:
-    """The command that makes the environment, or only puts our present dora into it."""
-    what = "create" if environment_id(env) is None else "renew"
-    return ("/bin/sh", "-c", CREATE, "dora", uv, sys.executable, str(env), str(own_wheel(cache)), what)
-
-
-def finish(env: Path, former_id: str | None) -> None:
-    """After `create_command`: guard our dora against others, and write the stamp."""
-    constraints = env / CONSTRAINTS
-    write_file(constraints, f"{DISTRIBUTION}=={own_version()}\n")
-    write_file(env / "pip.conf", f"[install]\nconstraint = {constraints.as_uri()}\n")
-    stamp = {"id": former_id or str(uuid.uuid4()), "python": _python_state(), "dora": own_state()}
-    write_file(env / STAMP, json.dumps(stamp))
-
-
-def uv_settings(cache: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables for uv inside a build: pip's indexes, and our dora as it is."""
-    wheel = own_wheel(cache)
-    overrides = wheel.parent / OVERRIDES
-    if " " in str(
-        overrides
-    ):  # uv takes it as the end of the name; without, only a bound such as ==0.3.5 is not overruled
-        return settings_for_uv(environ)
-    write_file(overrides, f"{DISTRIBUTION} @ {wheel.as_uri()}\n")
-    return settings_for_uv(environ) | {"UV_OVERRIDE": str(overrides)}
-
-
-def cache_dir(environ: Mapping[str, str], working_dir: Path) -> Path:
-    """The user's cache, or `.dora` beside the dataflow where there is none."""
-    home = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    cache = Path(home, "dora")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return working_dir / FOLDER / "cache"
-    return cache if os.access(cache, os.W_OK) else working_dir / FOLDER / "cache"
-
-
-def _stamp(env: Path) -> dict[str, str]:
-    try:
-        found = json.loads((env / STAMP).read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _python_state() -> str:
-    return f"{sys.version} {os.path.realpath(sys.executable)}"
-
-
-def _has_python(env: Path) -> bool:
-    return os.access(env / "bin" / "python", os.X_OK)
+def variables_to_create(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those of a build, without what is only there once the environment is."""
+    return {name: value for name, value in variables.items() if name not in _OWN_VARIABLES}

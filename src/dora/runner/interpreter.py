@@ -1,8 +1,9 @@
 """Which program runs a node, and in which environment (dora dataflow-yaml, sections 4 to 6).
 
-Strategy: a `.py` node runs with the first of: its managed environment (`--uv`), the environment that its `env` states
-as VIRTUAL_ENV, the active VIRTUAL_ENV if our dora can be imported there, the interpreter that runs dora, PATH.
-Symbolic links are kept as they are: a virtual environment is found by the name of its `python`.  uv is never asked.
+Strategy: a `.py` node runs with the first of: its managed environment (`--uv`), what it states (`python:`, `venv:`,
+`conda:`, then VIRTUAL_ENV in its `env`), the active VIRTUAL_ENV if our dora can be imported there, the interpreter that
+runs dora, PATH.  Symbolic links are kept as they are: a virtual environment is found by the name of its `python`.
+Never is uv asked.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,21 +20,23 @@ from dora import env as variables
 from dora.dataflow.descriptor import Node, Operator
 from dora.dataflow.environment import is_reserved
 from dora.dataflow.programs import SHELL, find_program, is_url
-from dora.errors import DescriptorError
+from dora.errors import DescriptorError, ResourceError
+from dora.runner.build_state import FOLDER
+from dora.runner.stated_python import StatedPython, check_dora, has_our_dora, stated_python
 
 SHELL_ALLOWED: Final = "DORA_ALLOW_SHELL_NODES"
 DOWNLOADS: Final = "build"
 RUNTIME_CODE: Final = "from dora.node.runtime import main; main()"
 """What a runtime node runs: operators see `sys.argv == ['-c']` and the dataflow's folder first on `sys.path`."""
 
-_OUR_FILE: Final = Path("dora", "runner", "minder.py")
-"""Tells our package from dora-rs 1.1 and older, whose package is named `dora` too."""
-
 _KEPT_LOADER_PATHS: Final = frozenset({"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
+CONSTRAINTS: Final = "dora-constraints.txt"
+OVERRIDES: Final = "dora-overrides.txt"
+"""In a managed environment: what pip and uv are told about dora-rs."""
+
 _LEAKS: Final = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_PYTHON")
 _LEAKS_OF_UV: Final = ("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT_ENVIRONMENT")
 _PYTHON_NAMES: Final = frozenset({"python", "python3"})
-_IMPORT_PATIENCE_S: Final = 10
 
 
 class Interpreter(NamedTuple):
@@ -62,7 +64,7 @@ def command_for(
     if node.path == SHELL:
         argv, note = _shell_command(node, environ), ""
     elif is_python_file(node):
-        interpreter = interpreter_for(node, working_dir, managed_env=managed_env, environ=environ)
+        interpreter = _usable_interpreter(node, working_dir, managed_env, environ)
         argv = (interpreter.path, "-u", _file_of(node, working_dir, managed_env, environ), *node.args)
         note = interpreter.note
     else:
@@ -70,31 +72,55 @@ def command_for(
     return argv, shlex.join(argv) + note
 
 
-def environment_for(node: Node, *, config: str, managed_env: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
+def environment_for(
+    node: Node, working_dir: Path, *, config: str, managed_env: Path | None, environ: Mapping[str, str]
+) -> dict[str, str]:
     """The environment of a node's process: inherited, then its own `env`, then what dora sets.
 
     Args:
         config: the value of DORA_NODE_CONFIG.
         environ: what is inherited.
     """
-    result = base_environment(node, managed_env=managed_env, environ=environ)
+    result = base_environment(node, working_dir, managed_env=managed_env, environ=environ)
     result[variables.NODE_CONFIG] = config
     result["PYTHONUNBUFFERED"] = "1"
     return result
 
 
-def base_environment(node: Node, *, managed_env: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """What a node and its `build` share: what is inherited and may leak, the node's `env`, its managed environment."""
+def base_environment(
+    node: Node, working_dir: Path, *, managed_env: Path | None, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """What a node and its `build` share: what is inherited and may leak, the node's `env`, its own Python."""
     result = {key: value for key, value in environ.items() if key in _KEPT_LOADER_PATHS or not is_reserved(key)}
     if managed_env is not None:
         for leak in (*_LEAKS, *_LEAKS_OF_UV):
             result.pop(leak, None)
     result |= {key: value for key, value in node.env.items() if is_settable(key, value)}
     if managed_env is not None:
-        result["VIRTUAL_ENV"] = str(managed_env)
-        result["PATH"] = os.pathsep.join(filter(None, (str(managed_env / "bin"), result.get("PATH", os.defpath))))
-        result["PYTHONNOUSERSITE"] = "1"
+        _activate_managed(result, managed_env)
+    else:
+        stated = _stated_if_there(node, working_dir, environ)
+        if stated is not None:
+            stated.activate(result)
     return result
+
+
+def _activate_managed(result: dict[str, str], env: Path) -> None:
+    result["VIRTUAL_ENV"] = str(env)
+    result["PATH"] = os.pathsep.join(filter(None, (str(env / "bin"), result.get("PATH", os.defpath))))
+    result["PYTHONNOUSERSITE"] = "1"
+    result["PIP_USER"] = "0"
+    result["PIP_CONSTRAINT"] = f"{result.get('PIP_CONSTRAINT', '')} {(env / CONSTRAINTS).as_uri()}".strip()
+    overrides = env / OVERRIDES
+    shown = overrides.as_uri() if " " in str(overrides) else str(overrides)  # uv takes a space as the end of the name
+    result["UV_OVERRIDE"] = f"{result.get('UV_OVERRIDE', '')} {shown}".strip()
+
+
+def _stated_if_there(node: Node, working_dir: Path, environ: Mapping[str, str]) -> StatedPython | None:
+    try:
+        return stated_python(node, working_dir, environ)
+    except DescriptorError:  # perhaps the build makes it; `command_for` says it if not
+        return None
 
 
 def is_settable(key: str, value: str) -> bool:
@@ -143,6 +169,9 @@ def interpreter_for(
     """
     if managed_env is not None:
         return Interpreter(_python_of(managed_env, node, "its managed environment", "run: dora build --uv"))
+    own = stated_python(node, working_dir, environ)
+    if own is not None:
+        return Interpreter(own.path)
     stated = node.env.get("VIRTUAL_ENV")
     if stated:
         return Interpreter(_python_of(working_dir / stated, node, "VIRTUAL_ENV of its `env`", "create it first"))
@@ -160,41 +189,31 @@ def interpreter_for(
     return Interpreter(found, note)
 
 
-@lru_cache(maxsize=16)
-def has_our_dora(environment: str, python_path: str = "") -> bool:
-    """Whether the Python of a virtual environment imports our dora (not dora-rs 1.1 or older, not nothing)."""
-    root = Path(environment)
-    python = root / "bin" / "python"
-    if not os.access(python, os.X_OK):
-        return False
-    if os.path.exists(sys.prefix) and os.path.samefile(root, sys.prefix):
-        return True
-    if any((folder / _OUR_FILE).exists() for folder in root.glob("lib/python3*/site-packages")):
-        return True
-    return _imports_our_dora(str(python), python_path)
+def _usable_interpreter(
+    node: Node, working_dir: Path, managed_env: Path | None, environ: Mapping[str, str]
+) -> Interpreter:
+    """The Python of a node, which has our dora if the node states it."""
+    found = interpreter_for(node, working_dir, managed_env=managed_env, environ=environ)
+    stated = stated_python(node, working_dir, environ) if managed_env is None else None
+    if stated is not None:
+        check_dora(node, stated, environ, lambda: _installable(environ, working_dir))
+    return found
 
 
-def _imports_our_dora(python: str, python_path: str) -> bool:
-    """Ask the interpreter itself (30 ms): it may see dora through a .pth file, the system's packages or PYTHONPATH."""
-    import subprocess  # rarely needed, and 8 ms to import
+def _installable(environ: Mapping[str, str], working_dir: Path) -> str:
+    from dora.runner.own_wheel import cache_dir, own_wheel  # for this message only, and 15 ms to import
 
-    question = "import importlib.util as u; s = u.find_spec('dora'); print(s.origin if s else '')"
-    env = {**os.environ, "PYTHONPATH": python_path}
     try:
-        answer = subprocess.run(
-            [python, "-c", question], env=env, capture_output=True, timeout=_IMPORT_PATIENCE_S, check=False, cwd="/"
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    origin = os.fsdecode(answer.stdout).strip()
-    return bool(origin) and (Path(origin).parent.parent / _OUR_FILE).exists()
+        return str(own_wheel(cache_dir(environ, working_dir / FOLDER / "cache")))
+    except (ResourceError, OSError):
+        return "dora-rs"
 
 
 def _file_of(node: Node, working_dir: Path, managed_env: Path | None, environ: Mapping[str, str]) -> str:
     """The absolute file that `path` names."""
     if is_url(node.path):
         return str(_downloaded(node, node.path, working_dir))
-    search = base_environment(node, managed_env=managed_env, environ=environ)
+    search = base_environment(node, working_dir, managed_env=managed_env, environ=environ)
     if managed_env is None and not is_python_file(node):
         own = os.path.dirname(sys.executable)  # a program installed beside dora, though its environment is not active
         search["PATH"] = os.pathsep.join(filter(None, (search.get("PATH", os.defpath), own)))
@@ -209,7 +228,7 @@ def _file_of(node: Node, working_dir: Path, managed_env: Path | None, environ: M
         raise _problem(node, f"'{node.path}' is not executable", f"run: chmod +x {shlex.quote(str(found))}")
     is_ambient_python = node.path in _PYTHON_NAMES and found.parent != working_dir
     if is_ambient_python and not has_our_dora(str(found.parent.parent), environ.get("PYTHONPATH", "")):
-        return interpreter_for(node, working_dir, managed_env=managed_env, environ=environ).path
+        return _usable_interpreter(node, working_dir, managed_env, environ).path
     return str(found)
 
 
@@ -231,7 +250,7 @@ def _runtime_command(
             raise _problem(node, "'conda_env' needs the program conda, which is not on PATH", "install it, or use --uv")
         python: tuple[str, ...] = (conda, "run", "--no-capture-output", "-n", node.conda_env, "python")
     else:
-        interpreter = interpreter_for(node, working_dir, managed_env=managed_env, environ=environ)
+        interpreter = _usable_interpreter(node, working_dir, managed_env, environ)
         python, note = (interpreter.path,), interpreter.note
     files = [f"{operator.id}={_operator_file(node, operator, working_dir)}" for operator in node.operators]
     argv = (*python, "-u", "-c", RUNTIME_CODE, *files)

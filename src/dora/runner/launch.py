@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +20,8 @@ from dora.errors import DescriptorError, ResourceError
 from dora.runner.built import Built
 from dora.runner.interpreter import command_for, environment_for, is_python_file
 from dora.runner.processes import Processes, SpawnRequest
+from dora.runner.stated_python import located
 from dora.transport import control, rendezvous
-
-_LINE: Final = re.compile(r"line ([0-9]+): ")
 
 
 class OutputFds(NamedTuple):
@@ -97,7 +95,11 @@ class Launcher:
         node = self._nodes[name]
         config = {"socket": self._socket_path, "node": name, "token": self.tokens[name]}
         env = environment_for(
-            node, config=json.dumps(config), managed_env=self._built.managed_envs.get(name), environ=self._environ
+            node,
+            self._folder(node),
+            config=json.dumps(config),
+            managed_env=self._built.managed_envs.get(name),
+            environ=self._environ,
         )
         reads: list[int] = []
         writes: list[int] = []
@@ -145,12 +147,7 @@ class Launcher:
     def _explain(self, node: Node, error: DescriptorError) -> list[str]:
         """Why its program cannot be found, with the place of its `path` and similar names where that is the reason."""
         missing = check_sources(replace(self.dataflow, nodes=(node,)), self._environ)
-        return missing or [self._located(problem) for problem in error.problems]
-
-    def _located(self, problem: str) -> str:
-        """`line 3: text` with the file in front, as every other problem of the file."""
-        place = _LINE.match(problem)
-        return problem if place is None else f"{self.dataflow.file}:{place[1]}:1: {problem[place.end() :]}"
+        return missing or [located(problem, node.file or self.dataflow.file) for problem in error.problems]
 
     def _command(self, node: Node) -> tuple[tuple[str, ...], str]:
         managed_env = self._built.managed_envs.get(str(node.id))

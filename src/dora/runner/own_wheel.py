@@ -12,7 +12,7 @@ import base64
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,17 @@ from dora.errors import ResourceError
 DISTRIBUTION: Final = "dora-rs"
 _FILE_TIME: Final = (2020, 1, 1, 0, 0, 0)
 _WHEEL: Final = "Wheel-Version: 1.0\nGenerator: dora\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def cache_dir(environ: Mapping[str, str], instead: Path) -> Path:
+    """The user's cache, where the wheel is kept; `instead` where there is none."""
+    home = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    cache = Path(home, "dora")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return instead
+    return cache if os.access(cache, os.W_OK) else instead
 
 
 def own_version() -> str:
