@@ -79,6 +79,7 @@ def _yes_or_no(ctx: click.Context, param: click.Parameter, word: str | None) -> 
 )
 @click.option("--allow-shell-nodes", "allows_shell_nodes", is_flag=True, help="Allow nodes with `path: shell`.")
 @click.option("--hot-reload", "reloads_operators", is_flag=True, help="Operators reload their files when saved.")
+@click.option("--rt", "is_realtime", is_flag=True, help="Supervise with locked memory and real-time priority.")
 @click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Show nothing but the nodes' output and failures.")
 @click.option("--debug", is_flag=True, help="Accepted; running dataflows can always be inspected.")
 def run(debug: bool, **stated: Any) -> int:

@@ -101,6 +101,11 @@ def _run(options: RunOptions, launcher: Launcher, console: Display, progress: Pr
         launcher.spawn_all()
         from dora.runner.runner import Runner  # the rules, msgspec, the log files: 60 ms, in which the nodes come up
 
+        if options.is_realtime:
+            from dora.runner.realtime import become_realtime  # rare, and it needs ctypes
+
+            for line in become_realtime():
+                console.note(line)
         runner = Runner(launcher, reactor, console, progress, options, admin=admin)
         reactor.on_signals(_SIGNALS, runner.take_signal)
         return runner.run()

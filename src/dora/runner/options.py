@@ -54,6 +54,7 @@ class RunOptions:
         env: `--env`: between the file's root `env` and a node's own.
         reloads_operators: `--hot-reload`: operators take up their files when these are saved.
         exits_when_nodes_finish: None: as the file says.
+        is_realtime: `--rt`: of the runner, not of the nodes (`realtime.py`).
         straggler_patience_s: `DORA_FINISH_DRAIN_GRACE_SECS` (`straggling.py`); None: for ever.
         on_failure: takes the report of a run that failed, in place of the console.
     """
@@ -69,6 +70,7 @@ class RunOptions:
     allows_shell_nodes: bool = False
     reloads_operators: bool = False
     grace_s: float = 10.0
+    is_realtime: bool = False
     straggler_patience_s: int | None = 120
     is_quiet: bool = False
     on_failure: Callable[[str], object] | None = None
