@@ -23,7 +23,8 @@ SOURCE = ROOT / "src" / "dora"
 BASE = {"errors", "ids", "clock", "env", "version"}
 LOW = BASE | {"dataflow", "messages", "transport", "logs"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
-EVERYTHING |= {"runs", "arrow_json", "ros2", "telemetry", "builder", "commands", "testing", "cuda", "__init__"}
+EVERYTHING |= {"runs", "inspection", "arrow_json", "ros2", "telemetry", "builder", "commands", "testing"}
+EVERYTHING |= {"cuda", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": EVERYTHING,  # public names, resolved on first use
     "__main__": {"cli"},
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "node": BASE | {"messages", "transport", "arrow", "arrow_json", "telemetry"},
     "runner": LOW,
     "runs": BASE | {"messages", "transport"},
+    "inspection": BASE | {"messages", "transport", "arrow", "node", "runs"},
     "daemon": LOW | {"runs", "coordinator"},
     "coordinator": LOW,
     "control": BASE | {"messages", "transport", "runs"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -30,9 +31,16 @@ READER = """
 
 def open_link(flow: Flow) -> RunnerLink:
     """To the one run under test, as soon as it answers."""
-    environ = {"DORA_HOME": str(flow.home)}
-    path = wait_until(lambda: rendezvous.admin_sockets(environ), what="the admin socket")[0]
-    return RunnerLink.open(path)
+
+    def try_to_open() -> RunnerLink | None:
+        paths = rendezvous.admin_sockets({"DORA_HOME": str(flow.home)})  # also those of other runs of this user
+        with contextlib.suppress(OSError):  # it has its name a moment before it listens
+            return next((RunnerLink.open(path) for path in paths if path.startswith(str(flow.home))), None)
+        return None
+
+    link = wait_until(try_to_open, what="the admin socket")
+    assert isinstance(link, RunnerLink)
+    return link
 
 
 def wait_for(link: RunnerLink, node: str, state: str) -> messages.NodeState:

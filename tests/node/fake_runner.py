@@ -145,6 +145,11 @@ class Sink:
         return found
 
     @property
+    def cached_types(self) -> int:
+        """How many types were read from the sender's memory, where they stand once for all messages."""
+        return len(self._input.edges[0].decoders)
+
+    @property
     def is_ended(self) -> bool:
         """Whether the sender is gone and everything was taken."""
         return self._link.pop() is None and self._link.is_ended

@@ -121,7 +121,8 @@ def test_another_version_is_told_both_versions(place: Place) -> None:
         refused = hear(visitor)
         assert isinstance(refused, messages.Refused)
         assert refused.code == messages.WRONG_VERSION
-        assert "dora 1.2.0 (link version 1), this is dora 9.9.9 (link version 99)" in refused.message
+        ours = f"dora 1.2.0 (link version {messages.VERSION})"
+        assert f"{ours}, this is dora 9.9.9 (link version 99)" in refused.message
         assert is_hung_up(visitor)
 
 

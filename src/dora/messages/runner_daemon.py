@@ -14,7 +14,7 @@ from typing import Any, Final, Union
 
 import msgspec
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever a message of this file changes."""
 
 INLINE_BYTES: Final = 64 * 1024
@@ -42,6 +42,7 @@ WRONG_VERSION: Final = "wrong-version"
 BUSY: Final = "busy"
 NOT_UNDERSTOOD: Final = "not-understood"
 UNKNOWN_NODE: Final = "unknown-node"
+UNKNOWN_OUTPUT: Final = "unknown-output"
 NOT_POSSIBLE: Final = "not-possible"
 
 
@@ -93,6 +94,28 @@ class GetCounters(msgspec.Struct, frozen=True, tag=True):
     """Answer: `Counters`, with the counters page."""
 
 
+class Tap(msgspec.Struct, frozen=True, tag=True):
+    """Read an output that runs, from now on, as a stated `drop_oldest` input (design.md 11.13).
+
+    Answer: `Done`.  Then come `TapEdge` for every run of the sender and `TapVerdict` for how it ended, each with the
+    same `tap`, between the answers.  It ends with `Untap`, or when the asker hangs up.
+
+    Attributes:
+        tap: a number that the asker chooses.
+    """
+
+    tap: int
+    node: str
+    output: str
+    queue_size: int
+
+
+class Untap(msgspec.Struct, frozen=True, tag=True):
+    """Read that output no longer.  Answer: `Done`."""
+
+    tap: int
+
+
 class Welcome(msgspec.Struct, frozen=True, tag=True):
     """The runner's first message."""
 
@@ -118,6 +141,25 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 class Counters(msgspec.Struct, frozen=True, tag=True):
     """fds: [counters page memfd]; map it read-only.  `EdgeState.slot` says where an edge is."""
+
+
+class TapEdge(msgspec.Struct, frozen=True, tag=True):
+    """One more edge of a tap; fds: [queue read, release write, arena memfd], as in `node_runner.AddInputEdge`."""
+
+    tap: int
+    edge: int
+    source: str
+    output: str
+    slot: int
+    arena_bytes: int
+
+
+class TapVerdict(msgspec.Struct, frozen=True, tag=True):
+    """How the sender of that edge ended: `node_runner.CLOSED`, `FAILED` or `RESTARTING`."""
+
+    tap: int
+    edge: int
+    verdict: str
 
 
 class Attached(msgspec.Struct, frozen=True, tag=True):
@@ -230,8 +272,8 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     last: Described
 
 
-Request = Union[Hello, Describe, Watch, Stop, StopNode, RestartNode, GetCounters]
-Reply = Union[Welcome, Refused, Done, Described, Changed, Ended, Counters, Attached]
+Request = Union[Hello, Describe, Watch, Stop, StopNode, RestartNode, GetCounters, Tap, Untap]
+Reply = Union[Welcome, Refused, Done, Described, Changed, Ended, Counters, TapEdge, TapVerdict, Attached]
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode

@@ -18,6 +18,7 @@ from dora.runner import stimuli as s
 from dora.runner.admin import Refusal, Visitor
 from dora.runner.roster import Roster
 from dora.runner.state.node_life import NodeLife, Phase
+from dora.runner.taps import TapDesk, Taps
 from dora.transport.counters import CountersPage
 
 
@@ -33,6 +34,7 @@ class RunDesk:
         roster: Roster,
         lives: Mapping[str, NodeLife],
         page: CountersPage,
+        taps: Taps,
         *,
         tell: Callable[[s.Stimulus], None],
     ) -> None:
@@ -40,6 +42,7 @@ class RunDesk:
         self._lives = lives
         self._page = page
         self._tell = tell
+        self._taps = TapDesk(taps, self._life, first_slot=len(roster.describe().edges), tell=tell)
         self._watchers: dict[Visitor, None] = {}
         self._told: dict[str, messages.NodeState] = {}
         self._told_state = ""
@@ -50,11 +53,14 @@ class RunDesk:
             messages.StopNode: self._stop_node,
             messages.RestartNode: self._restart_node,
             messages.GetCounters: self._get_counters,
+            messages.Tap: self._taps.open,
+            messages.Untap: self._taps.close,
         }
 
     def forget(self, visitor: Visitor) -> None:
         """That visitor has left."""
         self._watchers.pop(visitor, None)
+        self._taps.forget(visitor)
 
     def note_change(self, node: str | None) -> None:
         """The rules have dealt with something about that node, or about all: tell the watchers what is new."""

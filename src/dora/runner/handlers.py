@@ -20,8 +20,9 @@ from dora.runner.launch import Launcher
 from dora.runner.log_outputs import LogOutputs
 from dora.runner.node_server import NodeServer
 from dora.runner.operators import operator_configs
-from dora.runner.state.routes import is_runner_sender, log_outputs
+from dora.runner.state.routes import is_runner_sender, is_tap, log_outputs
 from dora.runner.state.times import seconds_ns
+from dora.runner.taps import Taps
 from dora.runner.type_checks import type_checks
 from dora.runner.wiring import Parcel, Wiring
 from dora.transport.counters import CountersPage
@@ -32,6 +33,7 @@ class Handlers:
 
     Attributes:
         is_finished: the rules said that the run is over.
+        taps: who looks at outputs from outside.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Handlers:
     ) -> None:
         """`show` takes our own lines for the console."""
         self.is_finished = False
+        self.taps: Final = Taps()
         self._launcher = launcher
         self._server = server
         self._wiring = wiring
@@ -134,12 +137,17 @@ class Handlers:
         except (ResourceError, OSError) as error:
             self._refuse(node, error)
             return
-        if is_runner_sender(node):
+        if is_tap(node):
+            self.taps.give(node, parcel)
+        elif is_runner_sender(node):
             self._log_outputs.add_edge(node, parcel)
         else:
             self._server.send(node, parcel)
 
     def _refuse(self, node: str, error: Exception) -> None:
+        if is_tap(node):
+            self.taps.refuse(node, str(error))
+            return
         self._refused.add(node)
         self._show(e.Note(str(error), "error", node))
         self._say(node, messages.StartFailed(str(error)))
@@ -152,7 +160,11 @@ class Handlers:
         edge = effect.edge
         if is_runner_sender(edge.route.sender):
             self._log_outputs.close_edge(edge.route.sender, edge.number)
-        self._say(edge.route.reader, messages.EdgeVerdict(edge.number, effect.verdict, effect.error, effect.run))
+        verdict = messages.EdgeVerdict(edge.number, effect.verdict, effect.error, effect.run)
+        if is_tap(edge.route.reader):
+            self.taps.tell(edge.route.reader, verdict)
+        else:
+            self._say(edge.route.reader, verdict)
 
     def _remove_edge(self, effect: e.RemoveEdge) -> None:
         sender = effect.edge.route.sender

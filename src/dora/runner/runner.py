@@ -40,7 +40,7 @@ from dora.runner.report import final_report
 from dora.runner.roster import Roster, identity_of
 from dora.runner.run_log import RunLog
 from dora.runner.runtime_dir import sweep_stale
-from dora.runner.state.routes import is_runner_sender
+from dora.runner.state.routes import is_runner_sender, log_outputs
 from dora.runner.state.supervisor import Supervisor
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
 from dora.runner.stderr_excerpt import excerpt
@@ -96,15 +96,14 @@ class Runner:
         self._warn_of_file = first_only(console.note)
         self._run_log = RunLog(self._log_dir, launcher.dataflow, warn=self._warn_of_file)
         self._logs = self._make_logs()
-        has_log_readers = any(is_runner_sender(route.sender) for route in supervisor.routes)
-        on_entries = self._log_outputs.entries if has_log_readers else None
+        on_entries = self._log_outputs.entries if self._has_log_readers() else None
         self._pipes = OutputPipes(reactor, console, self._logs, on_entries)
         self._shows_details = options.log_level in ("debug", "trace")
         self._handlers = Handlers(launcher, self._server, self._wiring, self._page, self._log_outputs, show=self._show)
         self._watching = Watching(supervisor, self._page, patience_s=options.straggler_patience_s)
         self._admin = admin
         self._roster = self._make_roster()
-        self._desk = RunDesk(self._roster, supervisor.lives, self._page, tell=self._tell)
+        self._desk = RunDesk(self._roster, supervisor.lives, self._page, self._handlers.taps, tell=self._tell)
         self._admin_server = AdminServer(admin, reactor, self._desk, version=VERSION)
         self._stop_after_ns = None if options.stop_after_s is None else seconds_ns(options.stop_after_s)
         self._reports: Final[dict[type, Callable[[Any], s.Stimulus]]] = {
@@ -180,6 +179,11 @@ class Runner:
             sink = self._log_outputs.line_sink(name)
             logs[name] = NodeLog(name, file, node.log, on_line=sink, warn=self._console.note)
         return logs
+
+    def _has_log_readers(self) -> bool:
+        """Whether somebody reads what the runner sends, or might come to look at it."""
+        is_read = any(is_runner_sender(route.sender) for route in self._supervisor.routes)
+        return is_read or any(log_outputs(node) for node in self._launcher.dataflow.nodes)
 
     def _own_arena(self, sender: str, output: str) -> tuple[int, int]:
         fd, size_bytes = self._wiring.arena(sender, output)

@@ -10,6 +10,8 @@ from typing import Union
 
 import msgspec
 
+from dora.runner.effects import Route
+
 
 class Began(msgspec.Struct, frozen=True):
     """Everything is prepared: the nodes may be spawned."""
@@ -116,6 +118,22 @@ class NodeRestartRequested(msgspec.Struct, frozen=True):
     grace_s: float
 
 
+class TapOpened(msgspec.Struct, frozen=True):
+    """Somebody reads an output that runs (echo, record): one more reader, which no rule waits for.
+
+    Attributes:
+        route: its reader is a name of `state.routes.tap_reader`.
+    """
+
+    route: Route
+
+
+class TapClosed(msgspec.Struct, frozen=True):
+    """That reader has left."""
+
+    route: Route
+
+
 class TimePassed(msgspec.Struct, frozen=True):
     """Something may be due: the loop says this when `Supervisor.next_deadline_ns` is, and more often."""
 
@@ -169,6 +187,8 @@ Stimulus = Union[
     StopRequested,
     NodeStopRequested,
     NodeRestartRequested,
+    TapOpened,
+    TapClosed,
     TimePassed,
     TimeLost,
     MinderGone,

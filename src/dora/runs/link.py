@@ -24,6 +24,8 @@ from dora.transport import control, rendezvous
 PATIENCE_S: Final = 5.0
 """a runner answers in a millisecond, unless it is stopped (SIGSTOP) or the machine is overloaded"""
 
+_UNASKED: Final = (messages.Changed, messages.Ended, messages.TapEdge, messages.TapVerdict)
+
 T = TypeVar("T")
 
 
@@ -33,7 +35,7 @@ class RunnerLink:
     def __init__(self, connection: socket.socket, path: str) -> None:
         self.path: Final = path
         self._socket = connection
-        self._news: deque[messages.Changed | messages.Ended] = deque()
+        self._news: deque[Arrived] = deque()
 
     @classmethod
     def open(cls, path: str) -> RunnerLink:
@@ -78,9 +80,7 @@ class RunnerLink:
         Raises:
             ConnectionLost: the runner was killed: it ended without a word.
         """
-        if self._news:
-            return self._news.popleft()
-        arrived = self._receive(timeout_s)
+        arrived = self.next_arrived(timeout_s)
         if arrived is None:
             return None
         close_all(arrived.fds)
@@ -88,8 +88,15 @@ class RunnerLink:
             raise ProtocolError(f"expected news from a runner, got {type(arrived.message).__name__}")
         return arrived.message
 
+    def next_arrived(self, timeout_s: float | None) -> Arrived | None:
+        """As `next_change`, for whatever comes unasked; its descriptors are the caller's."""
+        return self._news.popleft() if self._news else self._receive(timeout_s)
+
     def close(self) -> None:
         """Hang up."""
+        for arrived in self._news:
+            close_all(arrived.fds)
+        self._news.clear()
         self._socket.close()
 
     def __enter__(self) -> RunnerLink:
@@ -124,12 +131,13 @@ class RunnerLink:
                 )
             if isinstance(arrived.message, kind):
                 return arrived
+            if isinstance(arrived.message, _UNASKED):
+                self._news.append(arrived)
+                continue
             close_all(arrived.fds)
             if isinstance(arrived.message, messages.Refused):
                 raise RunnerRefused(arrived.message.code, arrived.message.message)
-            if not isinstance(arrived.message, messages.Changed | messages.Ended):
-                raise ProtocolError(f"expected {kind.__name__}, got {type(arrived.message).__name__}")
-            self._news.append(arrived.message)
+            raise ProtocolError(f"expected {kind.__name__}, got {type(arrived.message).__name__}")
 
     def _receive(self, timeout_s: float | None) -> Arrived | None:
         poll = select.poll()

@@ -160,3 +160,51 @@ def test_a_reader_that_never_comes_is_taken_off_its_sender() -> None:
 def test_a_reader_that_dies_before_it_was_wired_is_still_expected() -> None:
     history = [("connect", "a"), ("leave", "b", m.RESTARTING), ("connect", "b")]
     assert play(history)[1:] == [[], [e.GiveReader(edge(1))]]
+
+
+TAP = e.Route("a", "a", "out", "tap/1", "1", slot=1, queue_size=10, is_stated=True)
+
+
+def tapped() -> e.Edge:
+    return e.Edge(1, TAP)
+
+
+def test_a_tap_reads_a_running_sender_and_leaves() -> None:
+    book = EdgeBook([])
+    book.connect("a")
+    assert book.attach(TAP) == [e.GiveWriter(tapped()), e.GiveReader(tapped())]
+    assert book.detach(TAP) == [e.RemoveEdge(tapped())]
+    assert book.detach(TAP) == []
+    assert book.leave("a", m.CLOSED) == []
+
+
+def test_a_tap_waits_for_a_sender_that_is_not_there_yet() -> None:
+    book = EdgeBook([])
+    assert book.attach(TAP) == [e.GiveReader(tapped())]
+    assert book.connect("a") == [e.GiveWriter(tapped())]
+
+
+def test_a_tap_goes_on_with_the_next_run_of_its_sender() -> None:
+    book = EdgeBook([])
+    book.connect("a")
+    book.attach(TAP)
+    assert book.leave("a", m.RESTARTING) == [e.SendVerdict(tapped(), m.RESTARTING, "", 1)]
+    assert book.connect("a") == [e.GiveWriter(e.Edge(2, TAP)), e.GiveReader(e.Edge(2, TAP))]
+
+
+def test_a_tap_on_a_sender_that_has_ended_is_told_so() -> None:
+    book = EdgeBook([])
+    book.connect("a")
+    book.leave("a", m.CLOSED)
+    assert book.attach(TAP) == [
+        e.GiveReader(tapped()),
+        e.ForgetEdge(tapped()),
+        e.SendVerdict(tapped(), m.CLOSED, "", 1),
+    ]
+
+
+def test_a_tap_that_leaves_before_its_sender_came_leaves_nothing() -> None:
+    book = EdgeBook([])
+    book.attach(TAP)
+    assert book.detach(TAP) == [e.ForgetEdge(tapped())]
+    assert book.connect("a") == []

@@ -114,6 +114,25 @@ class EdgeBook:
         for port in [port for port in self._closed_outputs if port[0] == name]:
             del self._closed_outputs[port]
 
+    def attach(self, route: Route) -> list[Effect]:
+        """One more reader, which is there already and is no node (see `routes.tap_reader`)."""
+        self._outgoing.setdefault(route.sender, []).append(route)
+        self._incoming[route.reader] = [route]
+        self._entries[route] = []
+        self._connected.add(route.reader)
+        return self._connect_reader(route)
+
+    def detach(self, route: Route) -> list[Effect]:
+        """That reader has left.  Harmless when repeated."""
+        if route not in self._entries:
+            return []
+        effects = self.leave(route.reader, CLOSED)
+        self._outgoing[route.sender].remove(route)
+        for book in (self._incoming, self._ended, self._endings):
+            book.pop(route.reader, None)
+        del self._entries[route]
+        return effects
+
     def are_inputs_closed(self, name: str) -> bool:
         """Whether every sender of this node has ended for good; False without any.
 

@@ -14,6 +14,7 @@ from dora.runner.effects import Route
 ALL_LOGS: Final = "dora/logs"
 """sender of every `dora/logs` input; never closes"""
 _LOGS_OF: Final = "/logs"
+_TAP: Final = "tap/"
 
 
 def logs_sender(node: str) -> str:
@@ -24,6 +25,30 @@ def logs_sender(node: str) -> str:
 def is_runner_sender(sender: str) -> bool:
     """Whether the runner itself writes what this sender sends."""
     return "/" in sender
+
+
+def tap_reader(number: int) -> str:
+    """Name of a late reader of an output, which is no node: somebody who looks at it from outside."""
+    return f"{_TAP}{number}"
+
+
+def is_tap(reader: str) -> bool:
+    """Whether this reader looks from outside."""
+    return reader.startswith(_TAP)
+
+
+def tap_route(node: Node, output: str, *, number: int, slot: int, queue_size: int) -> Route:
+    """The route of a late reader: a stated `drop_oldest` input, so it holds nobody up (design.md 11.13)."""
+    return Route(
+        sender=logs_sender(node.id) if output in log_outputs(node) else node.id,
+        source=node.id,
+        output=output,
+        reader=tap_reader(number),
+        input=str(number),
+        slot=slot,
+        queue_size=queue_size,
+        is_stated=True,
+    )
 
 
 def log_outputs(node: Node) -> frozenset[str]:

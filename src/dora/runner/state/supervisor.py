@@ -85,6 +85,8 @@ class Supervisor:
             s.StopRequested: self._note_stop,
             s.NodeStopRequested: self._note_node_stop,
             s.NodeRestartRequested: self._note_node_restart,
+            s.TapOpened: lambda stimulus, _: self._book.attach(stimulus.route),
+            s.TapClosed: lambda stimulus, _: self._book.detach(stimulus.route),
             s.TimePassed: self._note_time,
             s.TimeLost: self._note_time_lost,
             s.MinderGone: self._note_minder_gone,
