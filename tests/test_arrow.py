@@ -288,8 +288,8 @@ def test_other_things_are_refused(data: Any, error: type[Exception]) -> None:
 
 def test_refusal_names_what_was_found_and_what_is_accepted() -> None:
     expected = (
-        "invalid `data` type builtins.str, must be `PyBytes` or arrow array: expected an Arrow array (or anything with "
-        "__arrow_c_array__), a RecordBatch, bytes, bytearray, memoryview or a numpy array"
+        "invalid `data` type, must be `PyBytes` or arrow array: found builtins.str, expected an Arrow array (or "
+        "anything with __arrow_c_array__), a RecordBatch, bytes, bytearray, memoryview or a numpy array"
     )
     with pytest.raises(arrow.InvalidDataError) as caught:
         arrow.body_of("text")

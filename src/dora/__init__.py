@@ -47,4 +47,4 @@ if not TYPE_CHECKING:  # a type checker would take it as leave for any name
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES} - {"TYPE_CHECKING", "VERSION", "annotations"})

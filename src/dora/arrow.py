@@ -174,8 +174,8 @@ def _as_array(data: Any) -> Any:
     if hasattr(data, "__arrow_c_array__") and not isinstance(data, pa.Scalar):
         return pa.array(data)
     raise InvalidDataError(
-        f"invalid `data` type {type(data).__module__}.{type(data).__qualname__}, must be `PyBytes` or arrow array: "
-        f"expected {_ACCEPTED}"
+        f"invalid `data` type, must be `PyBytes` or arrow array: found {type(data).__module__}."
+        f"{type(data).__qualname__}, expected {_ACCEPTED}"
     )
 
 

@@ -64,7 +64,7 @@ def test_data_without_a_meaning_is_refused_at_the_sender(flow: Flow) -> None:
     flow.node("sender", sender, outputs=["out"])
     flow.node("reader", "from dora import Node\nprint([e['type'] for e in Node()])", inputs={"in": LOSSLESS})
     flow.run()
-    assert flow.said("sender") == ["InvalidDataError invalid `data` type bu"] * 5
+    assert flow.said("sender") == ["InvalidDataError invalid `data` type, m"] * 5
     assert flow.said("reader") == ["['INPUT_CLOSED', 'STOP']"]
 
 

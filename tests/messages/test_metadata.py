@@ -125,6 +125,13 @@ def test_anything_else_arrives_as_text_with_a_warning_that_names_the_key(value: 
         assert received({"key": value}) == {"key": str(value)}
 
 
+@pytest.mark.parametrize("value", [1j, [1j], {"a": [1j]}], ids=["plain", "list", "dict"])
+def test_warning_points_at_the_line_that_sends(value: Any) -> None:
+    with pytest.warns(UserWarning) as warned:
+        metadata.encode({"key": value})
+    assert [warning.filename for warning in warned] == [__file__]
+
+
 def test_key_is_warned_of_once() -> None:
     with pytest.warns(UserWarning, match="metadata 'key'"):
         metadata.encode({"key": 1j})

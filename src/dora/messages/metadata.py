@@ -7,6 +7,7 @@ None, bool, int64, float, str, bytes, lists and dicts of those and instants in t
 from __future__ import annotations
 
 import datetime
+import sys
 import warnings
 from typing import Any, Final
 
@@ -121,6 +122,14 @@ def _as_text(key: str, value: Any) -> str:
         warnings.warn(
             f"metadata {key!r}: {type(value).__name__} is not a metadata type, sent as text "
             "(expected None, bool, int, float, str, bytes, datetime, list or dict)",
-            stacklevel=5,
+            stacklevel=_level_of_caller(),
         )
     return str(value)
+
+
+def _level_of_caller() -> int:
+    """For `warnings.warn` in the function that asks: how far up the code is that does not belong to dora."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("dora."):
+        frame, level = frame.f_back, level + 1
+    return level
