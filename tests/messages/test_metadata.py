@@ -127,7 +127,7 @@ def test_anything_else_arrives_as_text_with_a_warning_that_names_the_key(value: 
 
 @pytest.mark.parametrize("value", [1j, [1j], {"a": [1j]}], ids=["plain", "list", "dict"])
 def test_warning_points_at_the_line_that_sends(value: Any) -> None:
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="metadata .key.") as warned:
         metadata.encode({"key": value})
     assert [warning.filename for warning in warned] == [__file__]
 

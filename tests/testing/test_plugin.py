@@ -49,4 +49,4 @@ def test_plugin_loads_nothing_heavy() -> None:
         "import sys, pytest\nbefore = set(sys.modules)\nimport dora.testing.plugin\nprint(*set(sys.modules) - before)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert sorted(loaded) == ["dora", "dora.testing", "dora.testing.plugin"]
+    assert sorted(loaded) == ["dora", "dora.testing", "dora.testing.plugin", "dora.version"]
