@@ -117,13 +117,13 @@ def test_pure_python_reader_finds_the_same_faults(text: str, monkeypatch: pytest
 def test_alias_bomb_ends_quickly() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    started = time.perf_counter()
+    started = time.process_time()
     assert "more than 500000 values, aliases counted in full" in fault("\n".join(lines))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{" * 100_000, "- " * 100_000, "? " * 50_000, "a: [" * 50_000])
 def test_deep_nesting_ends_quickly(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     fault(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

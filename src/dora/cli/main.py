@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "expand": Command("dora.cli.expand", "expand", "Print a dataflow with its modules replaced by their nodes"),
     "graph": Command("dora.cli.graph", "graph", "Draw a dataflow: a page to walk around in, or Mermaid text"),
     "new": Command("dora.cli.new", "new", "Write a dataflow, node or operator to start from"),
+    "migrate": Command("dora.cli.migrate", "migrate", "Rewrite dataflow files of older versions, comments kept"),
     "schema": Command("dora.cli.schema", "schema", "Print the JSON schema of dataflow files, for editors"),
 }
 

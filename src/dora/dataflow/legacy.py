@@ -1,7 +1,7 @@
 """Keys of dora-rs 0.x, turned into today's with a warning.
 
 Strategy: the YAML tree is rewritten before anything reads it, so the rest of the model knows one
-generation of keys only.  Each warning says what to write instead.
+generation of keys only.  Each warning says what to write instead; `migration.py` writes it.
 """
 
 from __future__ import annotations
@@ -10,23 +10,34 @@ from typing import Final
 
 from dora.dataflow.document import Entry, YamlMap, YamlScalar
 from dora.dataflow.report import Place, Report
+from dora.dataflow.scalars import is_null
 
-_RENAMED: Final = {"_unstable_deploy": "deploy", "_unstable_debug": "debug", "envs": "env"}
-_DROPPED_ROOT: Final = {
+RENAMED: Final = {"_unstable_deploy": "deploy", "_unstable_debug": "debug", "envs": "env"}
+DROPPED_ROOT: Final = {
     "communication": "remove it: there is nothing to configure",
     "version": "remove it",
     "name": "remove it, or write it as a comment",
 }
-_CUSTOM_RENAMED: Final = {"source": "path", "envs": "env"}
+CUSTOM_RENAMED: Final = {"source": "path", "envs": "env"}
+BESIDE_OPERATOR: Final = ("inputs", "outputs")
+"""Keys of a node that are its only operator's; `operators.py` reads them so."""
+
+OPERATOR_KEYS: Final = (
+    "python", "build", "inputs", "outputs", "input_types", "output_types", "output_framing", "output_metadata",
+    "pattern", "send_stdout_as", "send_logs_as", "min_log_level", "max_log_size", "max_rotated_files",
+)  # fmt: skip
+"""Keys below `operator:` that are not indented."""
+
+_MIGRATE: Final = "`dora migrate FILE` does it"
 
 
 def modernise_root(root: YamlMap, report: Report) -> None:
     """Rewrite the keys of the file's root in place; keys that start with `x-` may hold anything."""
     drop_anchors(root)
-    for key, hint in _DROPPED_ROOT.items():
+    for key, hint in DROPPED_ROOT.items():
         if key in root.entries:
             report.warn(root.entries.pop(key).place, f"key '{key}' of older versions is ignored", hint)
-    _rename(root, _RENAMED, report)
+    _rename(root, RENAMED, report)
 
 
 def drop_anchors(root: YamlMap) -> None:
@@ -37,17 +48,18 @@ def drop_anchors(root: YamlMap) -> None:
 
 def modernise_node(node: YamlMap, subject: str, report: Report) -> None:
     """Rewrite the keys of one node in place."""
-    _rename(node, _RENAMED, report, f"{subject}: ")
+    _rename(node, RENAMED, report, f"{subject}: ")
+    _indent_operator(node, subject, report)
     custom = node.entries.get("custom")
     if custom is None or not isinstance(custom.value, YamlMap):
         return
-    hint = "move its keys up to the node, and write `path:` for `source:`"
+    hint = f"move its keys up to the node, and write `path:` for `source:`; {_MIGRATE}"
     text = f"{subject}: key 'custom' of older versions is read as part of the node"
     report.warn(custom.place, text, hint)
     del node.entries["custom"]
     _split_run(custom.value)
     for key, entry in custom.value.entries.items():
-        node.entries.setdefault(_CUSTOM_RENAMED.get(key, key), entry)
+        node.entries.setdefault(CUSTOM_RENAMED.get(key, key), entry)
 
 
 def _rename(mapping: YamlMap, names: dict[str, str], report: Report, prefix: str = "") -> None:
@@ -55,7 +67,9 @@ def _rename(mapping: YamlMap, names: dict[str, str], report: Report, prefix: str
         if old not in mapping.entries:
             continue
         entry = mapping.entries.pop(old)
-        report.warn(entry.place, f"{prefix}key '{old}' of older versions is read as '{new}'", f"write '{new}'")
+        report.warn(
+            entry.place, f"{prefix}key '{old}' of older versions is read as '{new}'", f"write '{new}'; {_MIGRATE}"
+        )
         mapping.entries.setdefault(new, entry)
 
 
@@ -64,10 +78,32 @@ def _split_run(custom: YamlMap) -> None:
     run = custom.entries.pop("run", None)
     if run is None or not isinstance(run.value, YamlScalar):
         return
-    program, _, rest = run.value.text.strip().partition(" ")
+    program, arguments = split_run(run.value)
     custom.entries.setdefault("path", _text_entry(run.place, run.value.place, program))
-    if rest.strip():
-        custom.entries.setdefault("args", _text_entry(run.place, run.value.place, rest.strip()))
+    if arguments:
+        custom.entries.setdefault("args", _text_entry(run.place, run.value.place, arguments))
+
+
+def split_run(value: YamlScalar) -> tuple[str, str]:
+    """The program and its arguments in the `run` of a `custom` block."""
+    program, _, arguments = value.text.strip().partition(" ")
+    return program, arguments.strip()
+
+
+def is_operator_unindented(node: YamlMap) -> bool:
+    """`operator:` holds nothing, and its `python` stands beside it."""
+    entry = node.entries.get("operator")
+    return entry is not None and is_null(entry.value) and "python" in node.entries
+
+
+def _indent_operator(node: YamlMap, subject: str, report: Report) -> None:
+    if not is_operator_unindented(node):
+        return
+    entry = node.entries["operator"]
+    text = f"{subject}: what stands beside the empty 'operator' is read as the operator's"
+    report.warn(entry.place, text, f"indent it; {_MIGRATE}")
+    own: dict[str, Entry] = {str(key): node.entries.pop(key) for key in OPERATOR_KEYS if key in node.entries}
+    node.entries["operator"] = Entry(entry.place, YamlMap(entry.place, own))
 
 
 def _text_entry(key_at: Place, at: Place, text: str) -> Entry:
