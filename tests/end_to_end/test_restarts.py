@@ -8,6 +8,8 @@ import signal
 
 from end_to_end.node_sources import COOPERATIVE, HANGING_IMPORT, TICKER, TICKS
 from end_to_end.running import Flow, wait_until
+from end_to_end.scenarios import restarts
+from end_to_end.scenarios.marks import hold
 
 THREE_AND_EXIT = """
 import sys
@@ -120,3 +122,26 @@ def test_node_runs_on_the_processors_it_states(flow: Flow) -> None:
     flow.node("pinned", code, cpu_affinity=[core])
     assert flow.run().code == 0
     assert json.loads(flow.said("pinned")[0]) == [core]
+
+
+def test_source_that_crashes_again_and_again_costs_its_reader_nothing(flow: Flow) -> None:
+    hold(restarts.crash_loop(flow, 3))
+
+
+LOCKS = """
+import fcntl, os, signal, subprocess
+from dora import Node
+
+device = open("device.lock", "w")
+fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
+subprocess.Popen(["setsid", "sleep", "1000"], pass_fds=[device.fileno()], stdout=2)
+node = Node()
+if not node.is_restart():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_restarted_node_gets_the_lock_that_its_dead_process_and_children_held(flow: Flow) -> None:
+    flow.node("driver", LOCKS, outputs=["out"], restart_policy="on-failure")
+    ended = flow.run(timeout_s=30)
+    assert ended.code == 0, ended
