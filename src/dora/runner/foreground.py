@@ -57,16 +57,16 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
             for warning in dataflow.warnings:
                 console.note(f"warning: {warning}")
             progress = Progress(console, is_live=background is None and os.isatty(2), is_quiet=options.is_quiet)
-            admin = control.listen(os.path.join(runtime_dir, rendezvous.ADMIN_SOCKET_NAME))
-            launcher = Launcher(
-                dataflow,
-                dataflow_id,
-                processes,
-                runtime_dir,
-                built=_build_answering(options, dataflow, console, progress, dataflow_id, admin),
-                environ=_environ(options),
-            )
-            return _run(options, launcher, console, progress, admin)
+            with control.listen(os.path.join(runtime_dir, rendezvous.ADMIN_SOCKET_NAME)) as admin:
+                launcher = Launcher(
+                    dataflow,
+                    dataflow_id,
+                    processes,
+                    runtime_dir,
+                    built=_build_answering(options, dataflow, console, progress, dataflow_id, admin),
+                    environ=_environ(options),
+                )
+                return _run(options, launcher, console, progress, admin)
         finally:
             console.close()
 
