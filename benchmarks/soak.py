@@ -39,7 +39,7 @@ SAMPLES, AGES, PLOT = "samples.jsonl", "ages.jsonl", "soak.png"
 def add_nodes(flow: Flow, folder: Path, window_s: float) -> None:
     """The graph."""
     source, sink = str(NODES / "soak_source.py"), str(NODES / "soak_sink.py")
-    dying = {"restart_policy": "on-failure", "restart_delay": 0.2}
+    dying = {"restart_policy": "on-failure", "restart_delay": 0.2, "max_restart_delay": 1.0}
 
     def sensor(name: str, timer: str, size: int, env: dict[str, str] | None = None, **keys: Any) -> None:
         ticks = {"tick": {"source": timer, "queue_size": 1}}
