@@ -83,9 +83,9 @@ def test_problem_is_noted_and_reading_goes_on(text: str, problem: str) -> None:
 FAULTS = [
     ("a:\n\t- b", "f:2:1: indented with a tab; YAML wants spaces"),
     ("a: b: c", "f:1:5: not valid YAML: mapping values are not allowed in this context; check the indentation"),
-    ("a: [1", "f:2:1: not valid YAML: did not find expected ',' or ']' (while parsing a flow sequence)"),
-    ("a: 'x", "f:1:6: not valid YAML: found unexpected end of stream (while scanning a quoted scalar)"),
-    ("a: 1\n- b", "f:2:1: not valid YAML: did not find expected key (while parsing a block mapping)"),
+    ("a: [1", "f:2:1: not valid YAML: did not find expected ',' or ']' (while parsing a flow"),
+    ("a: 'x", "f:1:4: not valid YAML: found unexpected end of stream (while scanning a quoted scalar)"),
+    ("a: 1\n- b", "f:2:1: not valid YAML: did not find expected key (while parsing a block"),
     ("a: @x", "f:1:4: not valid YAML: found character that cannot start any token"),
     ("ab: \x07", "f:1:5: not valid YAML: character U+0007 is not allowed"),
     ("é: 1\nb: \x00", "f:2:4: not valid YAML: character U+0000 is not allowed"),

@@ -29,8 +29,8 @@ def test_env_value_becomes_text(load: Load, written: str, text: str) -> None:
 
 WRONG = [
     ("A:", "env 'A': expected a text, number, true or false, found nothing; write '' for an empty text"),
-    ("A: []", "env 'A': expected a text, number, true or false, found a list; write '' for an empty text"),
-    ("A: {b: c}", "env 'A': expected a text, number, true or false, found a mapping; write '' for an empty text"),
+    ("A: []", "env 'A': expected a text, number, true or false, found a list; write it as one text"),
+    ("A: {b: c}", "env 'A': expected a text, number, true or false, found a mapping; write it as one text"),
     (
         "A: $NOPE",
         "env 'A': variable 'NOPE' is not set; set it, or write ${NOPE:-default}, or $$ for a plain dollar sign",
@@ -49,7 +49,7 @@ def test_wrong_env_value_is_explained(problems: Problems, entry: str, message: s
 
 def test_env_that_is_no_mapping_is_an_error(problems: Problems) -> None:
     expected = "4:8: node 'a': 'env': expected a mapping from variable to value, found a list"
-    assert problems("nodes:\n- id: a\n  path: x.py\n  env: [A]") == [expected]
+    assert problems("nodes:\n- id: a\n  path: x.py\n  env: [A]") == [f"{expected}; write each as `NAME: value`"]
 
 
 @pytest.mark.parametrize("name", ["DORA_NODE_CONFIG", "LD_PRELOAD", "LD_LIBRARY_PATH", "DORA_ZENOH_X", "ZENOH_CONFIG"])

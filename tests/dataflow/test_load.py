@@ -48,14 +48,16 @@ def test_root_fields_are_read(load: Load) -> None:
     assert found.type_rules == (("std/core/v1/Int8", "std/core/v1/Bool"),)
 
 
+NO_ENV = "expected a mapping from variable to value, found 5; write each as `NAME: value`"
+NONE = "expected a list of nodes as 'nodes', found none; add `nodes: [{id: <name>, path: <script>}]`"
 WRONG = [
     ("", "expected a dataflow with 'nodes', found an empty file"),
     ("# nothing", "expected a dataflow with 'nodes', found an empty file"),
     ("null", "expected a dataflow with 'nodes', found an empty file"),
-    ("- a", "1:1: dataflow: expected a mapping with 'nodes', found a list"),
+    ("- a", "1:1: dataflow: expected a mapping with 'nodes', found a list; write `nodes:` above the list"),
     ("hello", "1:1: dataflow: expected a mapping with 'nodes', found the text 'hello'"),
-    ("env: {}", "1:1: expected a list of nodes as 'nodes', found none"),
-    ("env: {}\nnodes:", "2:1: expected a list of nodes as 'nodes', found none"),
+    ("env: {}", f"1:1: {NONE}"),
+    ("env: {}\nnodes:", f"2:1: {NONE}"),
     ("nodes: {a: b}", "1:8: 'nodes': expected a list of nodes, found a mapping; start each node with `- id: <name>`"),
     ("nodes: []\nstrict_types: yes", "2:15: 'strict_types': expected true or false, found the text 'yes'"),
     ("nodes: []\ntype_rules: [{from: A}]", "2:14: 'type_rules': expected a text as 'to', found none"),
@@ -64,7 +66,7 @@ WRONG = [
         "nodes: []\nhealth_check_interval: 0",
         "2:24: 'health_check_interval': expected a number of seconds above 0, found 0",
     ),
-    ("nodes: []\nenv: 5", "2:6: 'env': expected a mapping from variable to value, found 5"),
+    ("nodes: []\nenv: 5", f"2:6: 'env': {NO_ENV}"),
 ]  # fmt: skip
 
 

@@ -118,7 +118,7 @@ SECONDS = "expected a number of seconds, 0 or more, found"
 LEVELS = "stdout, trace, debug, info, warn, error"
 SOURCE = "expected <node>/<output>, dora/timer/<unit>/<value> or dora/logs, found"
 WRONG = [
-    ("outputs: o", "'outputs': expected a list of output ids, found the text 'o'; write it as a list: [...]"),
+    ("outputs: o", "'outputs': expected a list of output ids, found the text 'o'; write it as a list: [o]"),
     ("outputs: {o: 1}", "'outputs': expected a list of output ids, found a mapping"),
     ("outputs: [{o: 1}]", "'outputs': expected a text, found a mapping"),
     ("outputs: [/o]", "'outputs': '/o' cannot be an output id: identifier must not start or end with '/'"),
@@ -142,7 +142,7 @@ WRONG = [
     ("restart_delay: .nan", f"'restart_delay': {SECONDS} .nan"),
     ("restart_delay: soon", f"'restart_delay': {SECONDS} the text 'soon'"),
     ("health_check_timeout: []", f"'health_check_timeout': {SECONDS} a list"),
-    ("cpu_affinity: 1", "'cpu_affinity': expected a list of CPU numbers, found 1; write it as a list: [...]"),
+    ("cpu_affinity: 1", "'cpu_affinity': expected a list of CPU numbers, found 1; write it as a list: [1]"),
     ("cpu_affinity: [-1]", "'cpu_affinity': expected a whole number, 0 or more, found -1"),
     (
         "min_log_level: warning",

@@ -21,6 +21,7 @@ from dora.dataflow.descriptor import (
 )
 from dora.dataflow.load import load_dataflow
 from dora.dataflow.programs import check_sources
+from dora.dataflow.schema import KIND_KEYS
 
 CAMERA = "- {id: camera, path: c.py, outputs: [image]}\n"
 PAIR = """nodes:
@@ -261,7 +262,7 @@ PROBLEMS = [
     ),
     (
         f"operator: {{python: x.py, {ONE}}}, path: y.py",
-        "node 'det': expected one of path, operator, operators, module, ros2, hub, found path and operator",
+        f"node 'det': expected one of {', '.join(KIND_KEYS)}, found path and operator; remove all but one",
     ),
     (
         f"operator: {{python: x.py, {ONE}}}, build: b, min_log_level: info",

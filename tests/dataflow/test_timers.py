@@ -33,16 +33,19 @@ WRONG = [
     ("dora/timer/millis/", FORM),
     ("dora/timer/millis/5/6", FORM),
     ("dora/timer/foo/10", "a timer has one of the units secs, millis, micros, nanos, hz, found 'foo'"),
-    ("dora/timer/millis/1.5", "expected a whole number after the unit, found '1.5'; use a finer unit"),
+    (
+        "dora/timer/millis/1.5",
+        "expected a whole number after the unit, found '1.5'; did you mean 'dora/timer/micros/1500'?",
+    ),
     ("dora/timer/millis/-1", "expected a whole number after the unit, found '-1'"),
     ("dora/timer/secs/\u0663", "expected a whole number after the unit"),
-    ("dora/timer/secs/0", "the period of a timer must be at least 1 ns"),
-    ("dora/timer/hz/1e10", "the period of a timer must be at least 1 ns"),
+    ("dora/timer/secs/0", "expected a timer with a period of at least 1 ns"),
+    ("dora/timer/hz/1e10", "expected a timer with a period of at least 1 ns"),
     ("dora/timer/hz/0", "expected a number above 0 after hz, found '0'"),
     ("dora/timer/hz/1e999", "expected a number above 0 after hz, found '1e999'"),
     ("dora/timer/hz/nan", "expected a number above 0 after hz, found 'nan'"),
-    ("dora/timer/hz/1e-300", "the period of a timer must be below 146 years"),
-    ("dora/timer/secs/99999999999", "the period of a timer must be below 146 years"),
+    ("dora/timer/hz/1e-300", "expected a timer with a period below 146 years"),
+    ("dora/timer/secs/99999999999", "expected a timer with a period below 146 years"),
 ]
 
 

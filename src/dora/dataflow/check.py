@@ -13,11 +13,12 @@ from typing import Final
 from dora.dataflow.descriptor import BACKPRESSURE, DROP_OLDEST, LogsSource, OutputSource, TimerSource
 from dora.dataflow.nodes import RUNTIME, STANDARD, TIMER, UNKNOWN, NodeDraft
 from dora.dataflow.operator_checks import check_operators, report_missing_operator_output, resolve_short_outputs
-from dora.dataflow.operators import log_fields
+from dora.dataflow.operators import OperatorDraft, log_fields
 from dora.dataflow.ports import InputDraft
 from dora.dataflow.programs import DYNAMIC, SHELL, is_url, split_args
 from dora.dataflow.report import Report, shown
 from dora.dataflow.source_checks import check_git, check_interpreter
+from dora.dataflow.sources import EXPECTED
 
 ById = Mapping[str, Sequence[NodeDraft]]
 """Drafts by node id; more than one where an id is used twice."""
@@ -89,13 +90,32 @@ def _check_unique(drafts: list[NodeDraft], report: Report) -> None:
 
 def _check_output(entry: InputDraft, source: OutputSource, by_id: ById, report: Report) -> None:
     senders = by_id.get(source.node)
-    if senders is None:
+    if not source.output:
+        _report_half_a_source(entry, source.node, by_id, report)
+    elif senders is None:
         text = f"{entry.subject}: there is no node {shown(source.node)}"
         report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
-    elif all(sender.kind != UNKNOWN and source.output not in sender.outputs for sender in senders):
+    elif all(_is_without(sender, source.output) for sender in senders):
         _report_missing_output(entry, source, senders[0], report)
-    elif source.output in _printed_outputs(senders[0]):
+    elif source.output in printed_outputs(senders[0]):
         _never_wait(entry, "a node does not wait to print", report)
+
+
+def _report_half_a_source(entry: InputDraft, text: str, by_id: ById, report: Report) -> None:
+    """The input names a node, or something else, without an output."""
+    outputs = [f"{text}/{output}" for sender in by_id.get(text, ()) for output in sender.outputs]
+    node, _, output = text.rpartition(".")
+    if any(output in sender.outputs for sender in by_id.get(node, ())):
+        outputs = [f"{node}/{output}"]
+    hint = f"did you mean '{outputs[0]}'?" if len(outputs) == 1 else report.suggest("", outputs, name="there is")
+    report.error(entry.source_at, f"{entry.subject}: {EXPECTED}, found {shown(text)} without '/'", hint)
+
+
+def _is_without(sender: NodeDraft, output: str) -> bool:
+    """The node certainly has no such output: what it states can be read."""
+    owners: tuple[NodeDraft | OperatorDraft, ...] = (sender, *sender.operators)
+    is_readable = not any("outputs" in owner.fields.wrong for owner in owners)
+    return sender.kind != UNKNOWN and output not in sender.outputs and is_readable
 
 
 def _report_missing_output(entry: InputDraft, source: OutputSource, sender: NodeDraft, report: Report) -> None:
@@ -107,7 +127,7 @@ def _report_missing_output(entry: InputDraft, source: OutputSource, sender: Node
     report.error(entry.source_at, text, hint)
 
 
-def _printed_outputs(draft: NodeDraft) -> set[str]:
+def printed_outputs(draft: NodeDraft) -> set[str]:
     """The outputs that carry what the node prints."""
     fields = log_fields(draft.operators) if draft.kind == RUNTIME else draft.fields
     return {fields.get(key) for key in ("send_stdout_as", "send_logs_as") if key in fields.stated}

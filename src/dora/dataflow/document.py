@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Union
 import yaml
 
 from dora.dataflow.report import Place, Report, shown
+from dora.dataflow.syntax import syntax_error
 
 MAX_VALUES: Final = 500_000
 MAX_DEPTH: Final = 64
@@ -80,7 +81,7 @@ def parse_document(text: str, report: Report, file: str = "") -> YamlValue | Non
         for event in _events(text):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, text, report, file) from None
+        raise syntax_error(error, text, report, file) from None
     except yaml.reader.ReaderError as error:
         raise report.fatal(_place_of_offset(text, error, file), _unreadable(error)) from None
     except (ValueError, OverflowError) as error:
@@ -229,37 +230,6 @@ _HANDLERS: Final[dict[type, Any]] = {
     yaml.MappingEndEvent: _Builder.end,
     yaml.SequenceEndEvent: _Builder.end,
     yaml.AliasEvent: _Builder.alias,
-}
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, text: str, report: Report, file: str) -> Exception:
-    mark = error.problem_mark or error.context_mark
-    at = Place(mark.line + 1, mark.column + 1, file) if mark is not None else Place(1, 1, file)
-    problem = error.problem or error.context or "not valid YAML"
-    lines = text.splitlines()
-    line = lines[at.line - 1] if at.line <= len(lines) else ""
-    if "\t" in line[: at.column] and not line[: at.column].strip():
-        return report.fatal(at, "indented with a tab", "YAML wants spaces")
-    context = f" ({error.context})" if error.context and error.context != problem else ""
-    return report.fatal(at, f"not valid YAML: {problem}{context}", _syntax_hint(problem))
-
-
-def _syntax_hint(problem: str) -> str:
-    for part, hint in _SYNTAX_HINTS.items():
-        if part in problem:
-            return hint
-    return ""
-
-
-_SYNTAX_HINTS: Final = {
-    "mapping values are not allowed": "check the indentation, or quote the text if it contains ': '",
-    "could not find expected ':'": "is a ':' missing after the key?",
-    "did not find expected ',' or": "quote texts that contain brackets, braces or commas",
-    "did not find expected key": "check the indentation of this line and the one before",
-    "did not find expected '-' indicator": "check the indentation of this line and the one before",
-    "did not find expected node content": "is a closing ']' or '}' missing?",
-    "cannot start any token": "quote the text",
-    "unexpected end of stream": "is a closing quote or bracket missing?",
 }
 
 

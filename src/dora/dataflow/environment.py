@@ -46,7 +46,8 @@ _REFERENCE: Final = re.compile(
 def read_env(value: YamlValue, subject: str, environ: Mapping[str, str], report: Report) -> dict[str, Plain]:
     """The variables of one `env` mapping, expanded, with the types that the file gives them."""
     if not isinstance(value, YamlMap):
-        unexpected(value, f"{subject}'env'", "a mapping from variable to value", report)
+        hint = "write each as `NAME: value`"
+        unexpected(value, f"{subject}'env'", "a mapping from variable to value", report, hint)
         return {}
     found: dict[str, Plain] = {}
     for key, (key_at, entry) in value.entries.items():
@@ -122,7 +123,8 @@ def _read_value(value: YamlValue, subject: str, environ: Mapping[str, str], repo
     if host is not None:
         value = YamlScalar(host.place, "${" + host.text + "}", is_plain=False)
     if not isinstance(value, YamlScalar) or meaning(value) is None:
-        unexpected(value, subject, _EXPECTED, report, "write '' for an empty text")
+        hint = "write '' for an empty text" if isinstance(value, YamlScalar) else "write it as one text"
+        unexpected(value, subject, _EXPECTED, report, hint)
         return None
     if read_text(value, subject, report) is None:
         return None

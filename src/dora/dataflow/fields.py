@@ -64,10 +64,15 @@ class Stated(NamedTuple):
 
 @dataclass(frozen=True)
 class Fields:
-    """What one mapping states, by key; keys that are absent, null or wrong are not there."""
+    """What one mapping states, by key; keys that are absent, null or wrong are not there.
+
+    Attributes:
+        wrong: keys with a value that was reported.
+    """
 
     at: Place
     stated: dict[str, Stated] = field(default_factory=dict)
+    wrong: set[str] = field(default_factory=set)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The stated value, or `default`."""
@@ -108,7 +113,9 @@ def read_fields(value: YamlMap, fields: Table, subject: str, report: Report) -> 
             report.warn(key_at, f"{prefix}unknown key {shown(key)} is ignored", report.suggest(key, fields))
         elif not is_null(entry):
             read = known.type.read(entry, f"{prefix}'{key}'", report)
-            if read is not None:
+            if read is None:
+                found.wrong.add(key)
+            else:
                 found.stated[key] = Stated(read, key_at, entry.place)
     return found
 
@@ -130,7 +137,8 @@ def unexpected(value: YamlValue, subject: str, expected: str, report: Report, hi
 def read_text(value: YamlValue, subject: str, report: Report) -> str | None:
     """Any scalar as the text that the file shows (dora-rs: numbers are stringified)."""
     if not isinstance(value, YamlScalar) or is_null(value):
-        unexpected(value, subject, "a text", report)
+        hint = "write it as one text" if isinstance(value, YamlList) else ""
+        unexpected(value, subject, "a text", report, hint)
         return None
     if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value.text):
         report.error(value.place, f"{subject}: expected a text without NUL characters, found {shown(value.text)}")
@@ -207,7 +215,7 @@ def list_of(item: ValueType, what: str) -> ValueType:
 
     def read(value: YamlValue, subject: str, report: Report) -> list[tuple[Any, Place]] | None:
         if not isinstance(value, YamlList):
-            hint = "write it as a list: [...]" if isinstance(value, YamlScalar) else ""
+            hint = f"write it as a list: [{value.text}]" if isinstance(value, YamlScalar) and value.text else ""
             unexpected(value, subject, expected, report, hint)
             return None
         read_items = [(item.read(entry, subject, report), entry.place) for entry in value.items]

@@ -49,6 +49,9 @@ def _decode(data: bytes, report: Report, file: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in data[:1024]:
+            text = "expected a YAML file, found binary data"
+            raise report.fatal(Place(0, 0, file), text, "is this the right file?") from None
         before = data[: error.start].decode("utf-8", errors="replace")
         at = Place(before.count("\n") + 1, len(before) - before.rfind("\n"), file)
         found = f"found byte 0x{data[error.start]:02x}"

@@ -14,9 +14,10 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from dora.dataflow.check import check_nodes, check_wiring, rewrite_timers
+from dora.dataflow.cycles import warn_of_cycles
 from dora.dataflow.describe import describe_dataflow
 from dora.dataflow.descriptor import Dataflow, Module
-from dora.dataflow.document import YamlMap, YamlValue, parse_document
+from dora.dataflow.document import YamlList, YamlMap, YamlValue, parse_document
 from dora.dataflow.environment import as_text, read_env
 from dora.dataflow.fields import Fields, read_fields, unexpected
 from dora.dataflow.files import read_text
@@ -98,6 +99,8 @@ def read_dataflow(path: Path, *, env: Mapping[str, str], has_strict_types: bool 
     check_nodes(drafts, report)
     check_wiring(drafts, report, unread)
     rewrite_timers(drafts)
+    if not report.error_lines():
+        warn_of_cycles(drafts, report)
     is_strict = has_strict_types or fields.get("strict_types", False)
     typed = check_types(drafts, fields, str(path), report, is_strict=is_strict)
     return Reading(report, fields, drafts, root_env, env, modules, (str(path), *reader.files()), typed)
@@ -107,7 +110,8 @@ def _root_mapping(value: YamlValue | None, report: Report) -> YamlMap:
     if value is None or is_null(value):
         raise report.fatal(NOWHERE, "expected a dataflow with 'nodes', found an empty file")
     if not isinstance(value, YamlMap):
-        unexpected(value, "dataflow", "a mapping with 'nodes'", report)
+        hint = "write `nodes:` above the list" if isinstance(value, YamlList) else ""
+        unexpected(value, "dataflow", "a mapping with 'nodes'", report, hint)
         raise DescriptorError(report.error_lines())
     return value
 

@@ -6,6 +6,7 @@ that need the whole file (`check.py`); when those have passed, `finish_node` mak
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -223,7 +224,9 @@ def _check_id(draft: NodeDraft, report: Report) -> None:
     fault = node_id_fault(draft.id) if "id" in draft.fields.stated else None
     if fault is not None:
         at = draft.fields.value_at("id")
-        report.error(at, f"{draft.subject}: {shown(draft.id)} cannot be a node id: {fault}")
+        close = re.sub(r"[^A-Za-z0-9_.-]+", "-", draft.id).strip("-.")
+        hint = f"did you mean '{close}'?" if close != draft.id and not node_id_fault(close) else ""
+        report.error(at, f"{draft.subject}: {shown(draft.id)} cannot be a node id: {fault}", hint)
 
 
 def _kind(value: YamlMap, fields: Fields, subject: str, report: Report) -> str:
@@ -232,7 +235,8 @@ def _kind(value: YamlMap, fields: Fields, subject: str, report: Report) -> str:
     later = [key for key in LATER_KEYS if key in fields.stated]
     if len(stated) > 1:
         at = value.entries[stated[1]].place
-        report.error(at, f"{subject}: expected one of {', '.join(KIND_KEYS)}, found {' and '.join(stated)}")
+        text = f"{subject}: expected one of {', '.join(KIND_KEYS)}, found {' and '.join(stated)}"
+        report.error(at, text, "remove all but one")
     elif later:
         report.error(fields.key_at(later[0]), f"{subject}: '{later[0]}' is not supported yet")
     elif not stated:

@@ -11,11 +11,14 @@ from dora.dataflow.timers import is_timer, parse_timer
 from dora.ids import data_id_fault, node_id_fault
 
 _LOGS: Final = "dora/logs"
-_EXPECTED: Final = "expected <node>/<output>, dora/timer/<unit>/<value> or dora/logs"
+EXPECTED: Final = "expected <node>/<output>, dora/timer/<unit>/<value> or dora/logs"
 
 
 def read_source(text: str, at: Place, subject: str, report: Report) -> Source | None:
-    """The source that `text` names; None after a report."""
+    """The source that `text` names; None after a report.
+
+    A text without `/` is taken as a node: that it needs an output is said when it is known which ones there are.
+    """
     source = _parse(text, report)
     if not isinstance(source, str):
         return source
@@ -39,17 +42,15 @@ def _parse(text: str, report: Report) -> Source | str:
         return _parse_logs(text, report)
     if text.startswith("dora/"):
         hint = report.suggest(text.split("/")[1], ("timer", "logs"), name="dora/ has")
-        return f"{_EXPECTED}, found {shown(text)}; {hint}"
+        return f"{EXPECTED}, found {shown(text)}; {hint}"
     return _parse_output(text)
 
 
 def _parse_output(text: str) -> OutputSource | str:
     node, slash, output = text.partition("/")
-    if not slash:
-        return f"{_EXPECTED}, found {shown(text)} without '/'"
-    fault = node_id_fault(node) or data_id_fault(output)
+    fault = node_id_fault(node) or (data_id_fault(output) if slash else None)
     if fault is not None:
-        return f"{_EXPECTED}, found {shown(text)}: {fault}"
+        return f"{EXPECTED}, found {shown(text)}: {fault}"
     return OutputSource(node, output)
 
 

@@ -35,9 +35,9 @@ def parse_timer(text: str) -> TimerSource | str:
     if isinstance(period_ns, str):
         return period_ns
     if period_ns < 1:
-        return "the period of a timer must be at least 1 ns"
+        return f"expected a timer with a period of at least 1 ns, found {shown(f'{unit}/{value}')}; {EXAMPLES}"
     if period_ns > _LONGEST_NS:
-        return "the period of a timer must be below 146 years"
+        return f"expected a timer with a period below 146 years, found {shown(f'{unit}/{value}')}"
     return TimerSource(period_ns, canonical(period_ns))
 
 
@@ -49,7 +49,10 @@ def canonical(period_ns: int) -> str:
 
 def _period_of_count(value: str, factor: int) -> int | str:
     if not _WHOLE.fullmatch(value):
-        return f"expected a whole number after the unit, found {shown(value)}; use a finer unit for fractions"
+        text = f"expected a whole number after the unit, found {shown(value)}"
+        exact = float(value) * factor if _DECIMAL.fullmatch(value) else 0.0
+        close = f"did you mean '{canonical(round(exact))}'?" if 1 <= exact <= _LONGEST_NS else EXAMPLES
+        return f"{text}; {close}"
     return int(value) * factor
 
 
