@@ -26,6 +26,7 @@ def test_timer_has_a_period_and_a_canonical_text(text: str, period_ns: int, cano
     assert parse_timer(text) == TimerSource(period_ns, canonical)
 
 
+WHOLE = "expected a whole number after the unit"
 FORM = "a timer is dora/timer/<unit>/<value>"
 WRONG = [
     ("dora/timer", FORM),
