@@ -489,3 +489,30 @@ def test_without_hot_reload_a_saved_file_changes_nothing(flow: Flow) -> None:
     run.signal(2)
     assert run.wait().code == 0
     assert not [line for line in run.said("rt") if "two" in line]
+
+
+def test_messages_dropped_between_operators_are_told_at_the_end(flow: Flow) -> None:
+    burst = """
+    import pyarrow as pa
+
+    class Operator:
+        def on_event(self, event, send_output):
+            if event["type"] == "INPUT":
+                for number in range(100):
+                    send_output("out", pa.array([number]))
+                return 1
+            return 0
+    """
+    sink = """
+    class Operator:
+        def on_event(self, event, send_output):
+            return 0
+    """
+    flow.runtime(
+        "rt",
+        flow.operator("burst", burst, inputs={"tick": "dora/timer/millis/10"}, outputs=["out"]),
+        flow.operator("sink", sink, inputs={"in": {"source": "rt/burst/out", "queue_size": 3}}),
+    )
+    ended = flow.run()
+    assert ended.code == 0, ended
+    assert "dropped 97 of 100 on rt/sink/in (queue_size 3, drop_oldest)" in ended.stderr

@@ -68,6 +68,7 @@ class World:
         self.closed_ports: list[tuple[list[str], list[str]]] = []
         self.stops: list[str] = []
         self.warnings: list[str] = []
+        self.counts = {"sent": 0, "bytes": 0, "dropped": 0, "taken": 0}
         self.woken = threading.Event()
 
     def take(self) -> Taken:
@@ -116,6 +117,16 @@ class World:
     def stop_all(self, reason: str) -> None:
         """An operator ends the dataflow."""
         self.stops.append(reason)
+
+    def count_sent(self, slot: int, size_bytes: int, dropped: int) -> None:
+        """Of all inputs together."""
+        self.counts["sent"] += 1
+        self.counts["bytes"] += size_bytes
+        self.counts["dropped"] += dropped
+
+    def count_taken(self, slot: int) -> None:
+        """The same."""
+        self.counts["taken"] += 1
 
     def warn(self, text: str) -> None:
         """A line for the user."""

@@ -96,10 +96,17 @@ def test_runtime_node_with_a_build_gets_an_environment_of_its_own_unless_conda_h
     assert managed_env_of(replace(built, conda_env="e"), folder) is None
 
 
+def configs(node: Node) -> list[OperatorConfig]:
+    """What the process of that node is told, in a dataflow of two."""
+    camera = Input("image", OutputSource("camera", "image"))
+    return operator_configs(node, Dataflow(Path("d.yml"), Path(), (Node("x", "x.py", inputs={"image": camera}), node)))
+
+
 def test_process_is_told_who_feeds_its_operators() -> None:
-    assert operator_configs(RUNTIME) == [
+    first = 1 + sum(isinstance(port.source, OutputSource) for port in RUNTIME.inputs.values())
+    assert configs(RUNTIME) == [
         OperatorConfig("pre", [OperatorInput("image", "camera"), OperatorInput("tick")], ["small"]),
-        OperatorConfig("post", [OperatorInput("small", "rt", "pre/small", 3, False, True)], []),
+        OperatorConfig("post", [OperatorInput("small", "rt", "pre/small", 3, False, True, first)], []),
     ]
 
 
@@ -110,9 +117,9 @@ def test_what_a_runtime_node_prints_comes_to_its_operators_from_outside() -> Non
     outside = {"a/lines": lines, "a/logs": logs}
     log = LogSettings(send_stdout_as="a/lines")
     node = Node("rt", "", inputs=outside, outputs=("a/out", "a/lines"), log=log, operators=(operator,))
-    (found,) = operator_configs(node)
+    (found,) = configs(node)
     assert found == OperatorConfig("a", [OperatorInput("lines", "rt"), OperatorInput("logs")], ["out"])
 
 
 def test_other_nodes_have_no_operators() -> None:
-    assert operator_configs(Node("a", "a.py")) == []
+    assert configs(Node("a", "a.py")) == []

@@ -199,6 +199,7 @@ class OperatorInput(msgspec.Struct, frozen=True):
         queue_size: at least 1.
         is_lossless: it states `backpressure`.
         is_stated: it states a queue size or a policy.
+        slot: where its messages are counted in the counters page.
     """
 
     input: str
@@ -207,6 +208,7 @@ class OperatorInput(msgspec.Struct, frozen=True):
     queue_size: int = 1
     is_lossless: bool = False
     is_stated: bool = False
+    slot: int = 0
 
 
 class OperatorConfig(msgspec.Struct, frozen=True):

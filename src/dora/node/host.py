@@ -47,6 +47,8 @@ class Outside(Protocol):
     def is_timer(self, input_id: str) -> bool: ...
     def close_ports(self, inputs: Sequence[str], outputs: Sequence[str]) -> None: ...
     def stop_all(self, reason: str) -> None: ...
+    def count_sent(self, slot: int, size_bytes: int, dropped: int) -> None: ...
+    def count_taken(self, slot: int) -> None: ...
     def warn(self, text: str) -> None: ...
 
 
@@ -62,6 +64,7 @@ class SiblingInput:
     def __init__(self, member: Member, config: OperatorInput) -> None:
         self.member: Final = member
         self.name: Final = config.input
+        self.slot: Final = config.slot
         self.queue: Final[SiblingQueue[events.Event]] = SiblingQueue(config.queue_size)
         self.is_lossless: Final = config.is_lossless
         self.makes_room: Final = config.is_lossless or not config.is_stated
@@ -160,7 +163,6 @@ class Host:
                 self._take_note(self._outside.wait(patience_s))
             if self._watch is not None:
                 self._reload_changed(self._watch)
-        self._warn_of_drops()
         return self._failures
 
     def _take_note(self, taken: Taken) -> None:
@@ -180,6 +182,8 @@ class Host:
         """Tell an operator the next thing about one of its inputs."""
         with self._lock:
             event = reader.queue.take()
+            if event is not None:
+                self._outside.count_taken(reader.slot)
             if self._waiting:
                 self._room.notify_all()
         if event is not None:
@@ -344,7 +348,9 @@ class Host:
         with self._lock:
             if reader.member.is_ended:
                 return
+            dropped = reader.queue.dropped
             reader.queue.put(event, is_correlated=is_correlated, is_flush=is_flush)
+            self._outside.count_sent(reader.slot, event["value"].nbytes, reader.queue.dropped - dropped)
             self._schedule(reader)
         if threading.get_ident() != self._thread:
             self._outside.wake()
@@ -393,15 +399,6 @@ class Host:
         close = difflib.get_close_matches(output, member.readers, 1)
         hint = f"Did you mean `{close[0]}`?" if close else f"It has: {', '.join(member.readers) or 'no outputs'}."
         self._outside.warn(f"Ignoring output `{output}` not in the output list of operator `{member.id}`. {hint}")
-
-    def _warn_of_drops(self) -> None:
-        for reader in [reader for member in self._members for reader in member.siblings]:
-            queue = reader.queue
-            if queue.dropped:
-                self._outside.warn(
-                    f"operator `{reader.member.id}`, input `{reader.name}`: {queue.dropped} of {queue.sent} messages "
-                    f"were dropped (queue_size {queue.size})"
-                )
 
     # -- hot reload ------------------------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ from dora.node.host import Host
 from dora.node.node import Node
 from dora.node.operators import HostedOperator, OperatorError
 from dora.node.receiver import Taken
+from dora.node.timers import monotonic_ns
+from dora.transport.counters import EDGE_BYTES_SENT, EDGE_DROPPED, EDGE_LAST_SEND_NS, EDGE_SENT, EDGE_TAKEN
 
 _NOT_STARTED_BY_DORA: Final = (
     "Dora Runtime raised an error: this process was not started by dora to host operators "
@@ -143,6 +145,18 @@ class NodeOutside:
     def stop_all(self, reason: str) -> None:
         """Ask for the end of the whole dataflow."""
         self._link.say(messages.StopAll(reason))
+
+    def count_sent(self, slot: int, size_bytes: int, dropped: int) -> None:
+        """One message more on an input that a sibling feeds, and what that cost."""
+        words, at = self._link.page.words, self._link.page.edge_word(slot)
+        words[at + EDGE_SENT] += 1
+        words[at + EDGE_DROPPED] += dropped
+        words[at + EDGE_BYTES_SENT] += size_bytes
+        words[at + EDGE_LAST_SEND_NS] = monotonic_ns()
+
+    def count_taken(self, slot: int) -> None:
+        """One message of that input was handed over."""
+        self._link.page.words[self._link.page.edge_word(slot) + EDGE_TAKEN] += 1
 
     def warn(self, text: str) -> None:
         """Say something that the user should know."""

@@ -117,7 +117,7 @@ class Handlers:
             descriptor=self._launcher.dataflow.raw,
             drains_timers=effect.drains_timers,
             restart_count=effect.restart_count,
-            operators=operator_configs(node),
+            operators=operator_configs(node, self._launcher.dataflow),
             type_checks=type_checks(node, self._launcher.variable(node, env.RUNTIME_TYPE_CHECK)),
             input_timeouts_ns={p.id: seconds_ns(p.input_timeout_s) for p in ports if p.input_timeout_s is not None},
         )

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from dora.dataflow.descriptor import BACKPRESSURE, Input, Node, OutputSource
+from dora.dataflow.descriptor import BACKPRESSURE, Dataflow, Input, Node, OutputSource
 from dora.messages.node_runner import OperatorConfig, OperatorInput
-from dora.runner.state.routes import log_outputs
+from dora.runner.state.routes import log_outputs, sibling_routes
 
 
-def operator_configs(node: Node) -> list[OperatorConfig]:
+def operator_configs(node: Node, dataflow: Dataflow) -> list[OperatorConfig]:
     """One entry per operator of a runtime node, in file order; nothing for other nodes."""
+    if not node.operators:
+        return []
+    slots = {route.input: route.slot for route in sibling_routes(dataflow) if route.reader == node.id}
     return [
         OperatorConfig(
             operator.id,
-            [_input(port, node, f"{operator.id}/{port.id}") for port in operator.inputs.values()],
+            [_input(port, slots.get(f"{operator.id}/{port.id}")) for port in operator.inputs.values()],
             [output for output in operator.outputs if f"{operator.id}/{output}" not in log_outputs(node)],
         )
         for operator in node.operators
     ]
 
 
-def _input(port: Input, node: Node, full_name: str) -> OperatorInput:
+def _input(port: Input, slot: int | None) -> OperatorInput:
     source = port.source
     if not isinstance(source, OutputSource):
         return OperatorInput(port.id)
-    if full_name in node.inputs:
+    if slot is None:
         return OperatorInput(port.id, source.node)
-    return OperatorInput(
-        port.id, source.node, source.output, port.queue_size, port.queue_policy == BACKPRESSURE, port.is_stated
-    )
+    is_lossless = port.queue_policy == BACKPRESSURE
+    return OperatorInput(port.id, source.node, source.output, port.queue_size, is_lossless, port.is_stated, slot)

@@ -22,6 +22,7 @@ from dora.runner.options import Background
 from dora.runner.outcomes import Ending, Exited, KilledAfterGrace, Signalled
 from dora.runner.report import reason
 from dora.runner.state.node_life import NodeLife, Phase
+from dora.runner.state.routes import counted_routes
 from dora.runner.state.supervisor import Supervisor
 from dora.transport.counters import CountersPage
 from dora.version import VERSION
@@ -95,7 +96,7 @@ class Roster:
             log_dir=self._log_dir,
             waits_for=self._supervisor.barrier.waited_for,
             nodes=[self.node(name) for name in self._supervisor.lives],
-            edges=[self._edge(route) for route in self._supervisor.routes],
+            edges=[self._edge(route) for route in counted_routes(self._launcher.dataflow)],
         )
 
     def state(self) -> str:

@@ -40,7 +40,7 @@ from dora.runner.report import final_report
 from dora.runner.roster import Roster, identity_of
 from dora.runner.run_log import RunLog
 from dora.runner.runtime_dir import sweep_stale
-from dora.runner.state.routes import is_runner_sender, log_outputs
+from dora.runner.state.routes import counted_routes, is_runner_sender, log_outputs
 from dora.runner.state.supervisor import Supervisor
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
 from dora.runner.stderr_excerpt import excerpt
@@ -277,7 +277,7 @@ class Runner:
         supervisor = self._supervisor
         summary = RunSummary(
             outcomes=complete_all(supervisor.outcomes(), self._launcher, self._logs),
-            inputs=input_counts(supervisor.routes, self._page),
+            inputs=input_counts(counted_routes(self._launcher.dataflow), self._page),
             log_dir=_shown(str(self._log_dir)) if self._logs else None,
             skipped_console_lines=self._console.skipped_lines,
             lost_log_lines=sum(log.file.lost_lines for log in self._logs.values()),

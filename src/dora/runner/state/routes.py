@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from dora.dataflow.descriptor import BACKPRESSURE, Dataflow, Input, LogsSource, Node, OutputSource, TimerSource
 from dora.runner.effects import Route
 
@@ -66,6 +68,25 @@ def routes_of(dataflow: Dataflow) -> list[Route]:
             if route is not None:
                 routes.append(route)
     return routes
+
+
+def sibling_routes(dataflow: Dataflow) -> list[Route]:
+    """What operators of one node send each other: never wired, but counted; their slots follow those of `routes_of`."""
+    first = len(routes_of(dataflow))
+    routes: list[Route] = []
+    for node in dataflow.nodes:
+        for operator in node.operators:
+            for port in operator.inputs.values():
+                route = _route(node.id, port, {}, first + len(routes))
+                name = f"{operator.id}/{port.id}"
+                if isinstance(port.source, OutputSource) and route is not None and name not in node.inputs:
+                    routes.append(replace(route, sender=node.id, source=node.id, input=name))
+    return routes
+
+
+def counted_routes(dataflow: Dataflow) -> list[Route]:
+    """All that has a line in the counters page."""
+    return [*routes_of(dataflow), *sibling_routes(dataflow)]
 
 
 def _route(reader: str, port: Input, by_runner: dict[str, frozenset[str]], slot: int) -> Route | None:
