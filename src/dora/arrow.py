@@ -32,6 +32,8 @@ STREAM: Final = 4
 
 _ALIGNMENT: Final = 64
 _STREAM_IN_PLACE_FROM: Final = 256 * 1024
+_CHECKED_WHOLLY_UP_TO: Final = 4096
+"""bytes; up to here a body is a copy of the receiver's own, so that a check holds for good"""
 _WRITES_LISTS_WRONGLY: Final = int(pa.__version__.split(".")[0]) < 21
 """with offsets that point past the values, when the first list does not begin at 0"""
 _ACCEPTED: Final = (
@@ -309,24 +311,48 @@ Decoder = Callable[[int, int, Any], Any]
 
 
 def decoder_of(description: bytes) -> Decoder:
-    """The function that turns bodies of that type into arrays."""
+    """The function that turns bodies of that type into arrays; it raises ValueError for a body that is too short.
+
+    What a sender wrote must not crash its readers: lengths and the ends of offsets are always checked, the offsets
+    within and the text only where the body is small, because that takes time in proportion to it.
+    """
     kind = pa.ipc.read_schema(pa.py_buffer(description)).field(0).type
+    if kind.num_fields or pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
+        raise ValueError(f"a body of type {kind} describes itself")
     from_buffers = pa.Array.from_buffers
     width = kind.bit_width // 8 if _has_width(kind) else 0
     offset_bytes = 8 if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind) else 4
 
     def decode(encoding: int, length: int, body: Any) -> Any:
         if encoding == FLAT:
+            if length * width > body.size:
+                raise _too_short(length, kind, body)
             return from_buffers(kind, length, [None, body] if width else [None])
         if encoding == BITS:
+            if length > body.size * 8:
+                raise _too_short(length, kind, body)
             return from_buffers(kind, length, [None, body])
         if encoding == NULLS:
             at = _padded(length * width)
+            if at + -(-length // 8) > body.size:
+                raise _too_short(length, kind, body)
             return from_buffers(kind, length, [body.slice(at), body.slice(0, length * width)])
         head = (length + 1) * offset_bytes
-        return from_buffers(kind, length, [None, body.slice(0, head), body.slice(_padded(head))])
+        if encoding != TEXT or head > body.size:
+            raise _too_short(length, kind, body)
+        characters = body.slice(min(_padded(head), body.size))
+        return _checked(from_buffers(kind, length, [None, body.slice(0, head), characters]), body.size)
 
     return decode
+
+
+def _too_short(length: int, kind: Any, body: Any) -> ValueError:
+    return ValueError(f"{length} elements of type {kind} do not fit into {body.size} bytes")
+
+
+def _checked(array: Any, size: int) -> Any:
+    array.validate(full=size <= _CHECKED_WHOLLY_UP_TO)
+    return array
 
 
 def _has_width(kind: Any) -> bool:
@@ -338,7 +364,7 @@ def _has_width(kind: Any) -> bool:
 
 def decode_stream(body: Any) -> Any:
     """The array in an IPC stream; its buffers stay in `body`."""
-    return pa.ipc.open_stream(body).read_next_batch().column(0)
+    return _checked(pa.ipc.open_stream(body).read_next_batch().column(0), body.size)
 
 
 small_buffer: Final = pa.py_buffer

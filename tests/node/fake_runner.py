@@ -91,6 +91,11 @@ class Feed:
         record = pipes.RECORD.pack(0, offset, *fields)
         self._arena.hand_over(offset, self.edge.push(record, offset, 0, 0, 1))
 
+    def send_body(self, encoding: int, length: int, raw: bytes, described: bytes) -> None:
+        """Send a body as it is, however wrong, of the type that is described."""
+        buffer = arrow.small_buffer(raw)
+        self._put(arrow.Body(encoding, len(raw), length, None, None, None, buffer), b"", described, 0)
+
     @property
     def held(self) -> int:
         """Chunks that are queued or with the node."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import gc
+import os
+import struct
 from typing import Any
 
 import numpy as np
@@ -181,6 +183,9 @@ DAMAGED: dict[str, tuple[int, ...]] = {
     "metadata that are none": (8, 1, NOW, 0, 20, 0, arrow.FLAT, 0),
     "unknown encoding": (8, 1, NOW, 0, 0, 0, 15, 0),
     "time beyond the calendar": (0, 0, 2**62, 1, 0, 0, arrow.TEXT, 0),
+    "body beyond the memory": (1 << 60, 1, NOW, 1, 0, 0, arrow.FLAT, 0),
+    "metadata beyond all measure": (8, 1, NOW, 1, 2**32 - 1, 0, arrow.FLAT, 0),
+    "text without room for its offsets": (8, 100, NOW, 1, 0, 0, arrow.TEXT, 0),
 }
 
 
@@ -211,3 +216,37 @@ def test_damaged_large_message_does_not_hold_memory(node: Node, feed: Feed) -> N
     assert node.next()["type"] == "ERROR"
     gc.collect()
     assert held_after_waiting(node, feed) == 0
+
+
+WRONG: dict[str, tuple[int, int, bytes, pa.DataType]] = {
+    "more elements than the body holds": (arrow.FLAT, 1_000_000, bytes(8), pa.int64()),
+    "more bits than the body holds": (arrow.BITS, 1_000_000, bytes(8), pa.bool_()),
+    "no room for the bitmap": (arrow.NULLS, 8, bytes(64), pa.int64()),
+    "offsets of text that lead outside": (arrow.TEXT, 1, struct.pack("<II56x4s", 0, 1 << 30, b"abcd"), pa.string()),
+    "offsets of text that go back": (arrow.TEXT, 2, struct.pack("<III52x4s", 0, 1 << 30, 4, b"abcd"), pa.string()),
+    "text that is not UTF-8": (arrow.TEXT, 1, struct.pack("<II56x1s", 0, 1, b"\xff"), pa.string()),
+    "flat body of a dictionary": (arrow.FLAT, 1, bytes(8), pa.dictionary(pa.int64(), pa.string())),
+    "flat body of a list": (arrow.FLAT, 1, bytes(8), pa.list_(pa.int64())),
+}
+
+
+@pytest.mark.parametrize(("encoding", "length", "body", "kind"), WRONG.values(), ids=WRONG)
+def test_body_that_does_not_fit_its_type_is_an_error_event(
+    node: Node, feed: Feed, encoding: int, length: int, body: bytes, kind: pa.DataType
+) -> None:
+    feed.send_body(encoding, length, body, arrow.describe_type(kind))
+    event = node.next()
+    assert event["type"] == "ERROR", event["value"]
+    assert "undecodable message on input 'in' from camera/out: " in event["error"]
+
+
+def test_queue_that_holds_no_records_is_told_once_and_read_no_further(node: Node, feed: Feed) -> None:
+    os.write(feed.edge.queue_write, b"rubbish")
+    event = node.next()
+    assert event["type"] == "ERROR"
+    assert event["error"].endswith(
+        "input 'in' is closed: camera wrote something that is no message into the queue of camera/out"
+    )
+    assert node.try_recv() is None
+    feed.finish()
+    assert [node.next()["type"] for _ in range(2)] == ["INPUT_CLOSED", "STOP"]

@@ -20,6 +20,9 @@ from dora.logs.entry import LogEntry, rfc3339
 from dora.logs.levels import LEVELS, STDOUT
 
 MOST_LEVELS: Final = 32
+_FIRST_S: Final = -62_135_596_800
+_LAST_S: Final = 253_402_300_799
+"""the years 1 to 9999"""
 
 _LEVEL_OF_WORD: Final = {level: level for level in LEVELS} | {"warning": "warn", "critical": "error", "fatal": "error"}
 
@@ -164,7 +167,8 @@ def decode_file_line(raw: bytes, node: str) -> LogEntry | None:
 def _ns_of(instant: datetime) -> int:
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=timezone.utc)
-    return round(instant.timestamp() * 1e6) * 1000
+    seconds = min(max(instant.timestamp(), _FIRST_S), _LAST_S)  # a zone may lead out of the years that can be written
+    return round(seconds * 1e6) * 1000
 
 
 def _is_shallow(value: object, levels: int) -> bool:

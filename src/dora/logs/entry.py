@@ -51,4 +51,5 @@ def rfc3339(ts_ns: int, *, digits: int) -> str:
 
 @lru_cache(maxsize=4)
 def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"  # %Y has no leading zeros

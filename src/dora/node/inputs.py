@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from dora import arrow
 from dora.clock import HybridClock
+from dora.errors import ProtocolError
 from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as messages
 from dora.node import events
@@ -26,6 +27,9 @@ from dora.transport.sending import queued_records
 _COPY_UP_TO: Final = 4096
 _WARN_HELD_BYTES: Final = 1 << 30
 _TEXT_REFERENCE: Final = 1
+_MOST_DESCRIPTION_BYTES: Final = 1 << 28
+_MOST_TYPES: Final = 1024
+"""a sender describes 256 types by reference, later ones in each message"""
 
 
 class Edge:
@@ -102,7 +106,7 @@ class Input:
         edge = self.edges[0]
         record = edge.link.pop()
         if record is None:
-            return None
+            return self._damage(edge) if edge.link.is_damaged else None
         try:
             return self._event(edge, record)
         except Exception as error:  # a process boundary: whatever a sender wrote must not end this node
@@ -110,6 +114,14 @@ class Input:
                 f"fatal event stream error: undecodable message on input {self.id!r} from {edge.source}/{edge.output}: "
                 f"{type(error).__name__}: {error}"
             )
+
+    def _damage(self, edge: Edge) -> events.Event:
+        """The one word about a queue that holds something else than records; it is not read any further."""
+        edge.link.is_damaged = False
+        return events.error(
+            f"fatal event stream error: input {self.id!r} is closed: {edge.source} wrote something that is no message "
+            f"into the queue of {edge.source}/{edge.output}"
+        )
 
     def is_drained(self) -> bool:
         """Whether the present edge has a verdict and nothing queued any more."""
@@ -127,6 +139,9 @@ class Input:
         link = edge.link
         view = link.mapping.view
         tail = offset + ((size + 7) & ~7)
+        if tail + metadata_bytes + type_bytes > len(view) or metadata_bytes + type_bytes > _MOST_DESCRIPTION_BYTES:
+            link.release_soon(offset)
+            raise ProtocolError(f"a body of {size} bytes at {offset} and {metadata_bytes} bytes of metadata")
         encoded = view[tail : tail + metadata_bytes].tobytes() if metadata_bytes else b""
         tail += metadata_bytes
         encoded_type = view[tail : tail + type_bytes].tobytes() if type_bytes else b""
@@ -159,6 +174,8 @@ class Input:
         else:
             view = edge.link.mapping.view
             length = int.from_bytes(view[reference : reference + 4], "little")
+            if length > _MOST_DESCRIPTION_BYTES or len(edge.decoders) >= _MOST_TYPES:
+                raise ProtocolError(f"a type of {length} bytes after {len(edge.decoders)} others")
             decoder = arrow.decoder_of(view[reference + 4 : reference + 4 + length].tobytes())
         edge.decoders[reference] = decoder
         return decoder

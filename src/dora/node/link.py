@@ -20,6 +20,8 @@ from collections import deque
 from types import TracebackType
 from typing import Any, Final
 
+import msgspec
+
 from dora import env
 from dora.clock import HybridClock
 from dora.errors import DoraError, NodeError
@@ -28,6 +30,11 @@ from dora.transport import control
 from dora.transport.counters import NODE_ANNOUNCED, NODE_BLOCKED, CountersPage
 
 _LOOK_AGAIN_MS: Final = 100
+_DESCRIPTORS: Final[dict[type, int]] = {messages.AddOutputEdge: 3, messages.AddInputEdge: 3}
+"""how many must come with a message"""
+_TO_RECEIVER: Final = frozenset(
+    (messages.AddInputEdge, messages.EdgeVerdict, messages.Stop, messages.Drained, messages.Start)
+)
 
 
 class RunnerGone:
@@ -160,7 +167,10 @@ class Link:
         payload, fds = control.receive(self.socket)
         if not payload:
             raise NodeError("The runner of this dataflow is gone.")
-        message = messages.decode_to_node(payload)
+        try:
+            message = messages.decode_to_node(payload)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as why:
+            raise NodeError(f"The runner of this dataflow said something that is not understood: {why}") from why
         if isinstance(message, messages.StartFailed):
             error = NodeError(message.reason)
             _tell_without_traceback(error)
@@ -226,8 +236,12 @@ class Link:
                     self._lose()
                     had_news = True
                     break
-                self._dispatch(messages.decode_to_node(payload), fds)
                 had_news = True
+                try:
+                    self._dispatch(messages.decode_to_node(payload), fds)
+                except (msgspec.MsgspecError, LookupError, ValueError, RecursionError) as error:
+                    print(f"dora: the runner said something that is not understood: {error!r}", file=sys.stderr)
+                    self._lose()
             self.seen = announced
         finally:
             self._pumping.release()
@@ -235,6 +249,8 @@ class Link:
             self._wake()
 
     def _dispatch(self, message: Any, fds: list[int]) -> None:
+        if len(fds) < _DESCRIPTORS.get(type(message), 0):
+            raise ValueError(f"{type(message).__name__} with {len(fds)} descriptors")
         if isinstance(message, messages.AddOutputEdge):
             self._edge_outputs[message.edge] = message.output
             self.outboxes[message.output].append((message, fds))
@@ -247,6 +263,8 @@ class Link:
                 wait.cycle = message.cycle
         elif isinstance(message, messages.ExtensionReply):
             self.replies[message.number] = (message, fds)
+        elif type(message) not in _TO_RECEIVER:
+            raise ValueError(f"{type(message).__name__} at this time")
         else:
             if isinstance(message, messages.Stop) and not self.stopped_ns:
                 self.stopped_ns = time.monotonic_ns()

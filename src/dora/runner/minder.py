@@ -333,6 +333,17 @@ class Minder:
         fds = [fd for _, _, data in ancillary for fd in memoryview(data[: len(data) // 4 * 4]).cast("i")]
         if not payload:
             return False
+        try:
+            self.carry_out(payload, fds)
+        except (ValueError, EOFError, TypeError, LookupError, AttributeError):
+            return False  # whoever says such things is no runner: the end
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return True
+
+    def carry_out(self, payload: bytes, fds: list[int]) -> None:
+        """One request; `fds` stay the caller's."""
         message = marshal.loads(payload)
         if message[0] == "memfd":
             message = marshal.loads(os.pread(fds[0], message[1], 0))
@@ -343,9 +354,6 @@ class Minder:
             self.signal(message[1], message[2])
         else:
             self.kill(message[1])
-        for fd in fds:
-            os.close(fd)
-        return True
 
     def spawn(self, request: tuple[Any, ...], fds: list[int]) -> None:
         """Fork, and let the child execute the program; `started` hears how that went."""

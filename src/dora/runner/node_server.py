@@ -36,6 +36,8 @@ from dora.runner.wiring import Parcel
 from dora.transport import control
 
 _ACCEPTS_AT_ONCE: Final = 64
+_MOST_STRANGERS: Final = 64
+"""connections that have not said who they are, beside one per node; more, and the oldest is closed"""
 
 
 class Identity(NamedTuple):
@@ -83,7 +85,7 @@ class NodeServer:
         self._warn = warn
         self._extensions = Extensions()
         self._links: dict[str, _Link] = {}
-        self._strangers: set[_Link] = set()
+        self._strangers: dict[_Link, None] = {}
         reactor.add_reader(listener.fileno(), self._accept)
 
     def send(self, node: str, parcel: Parcel) -> None:
@@ -133,7 +135,9 @@ class NodeServer:
                 return
             connection.setblocking(False)
             link = _Link(connection)
-            self._strangers.add(link)
+            if len(self._strangers) >= _MOST_STRANGERS + len(self._identities):
+                self._lose(next(iter(self._strangers)))
+            self._strangers[link] = None
             self._reactor.add_reader(link.fd, partial(self._read, link))
 
     def _read(self, link: _Link) -> bool:
@@ -155,8 +159,9 @@ class NodeServer:
             return False
         try:
             message = messages.decode_to_runner(payload)
-        except (msgspec.MsgspecError, ValueError):
-            self._warn(f"{link.node or 'somebody'} said something that is not understood on the control socket")
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            who = f"node `{link.node}`" if link.node else "somebody"
+            self._warn(f"{who} said something that is not understood on the control socket: its link is closed")
             self._lose(link)
             return False
         self._take(link, message, fds)
@@ -187,7 +192,7 @@ class NodeServer:
         if refusal:
             self._refuse(link, refusal)
             return
-        self._strangers.discard(link)
+        self._strangers.pop(link, None)
         link.node = hello.node_id
         link.pid = hello.pid
         self._links[link.node] = link
@@ -213,7 +218,7 @@ class NodeServer:
         if is_current:
             del self._links[link.node]
             self._extensions.forget_node(link.node)
-        self._strangers.discard(link)
+        self._strangers.pop(link, None)
         self._close(link)
         if is_current:
             self._tell(LinkLost(link.node))

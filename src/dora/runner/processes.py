@@ -143,12 +143,9 @@ class Processes:
                 break
             except ConnectionError:
                 payload = b""
-            if payload:
-                kind, *fields = marshal.loads(payload)
-                found.append(_REPORTS[kind](*fields))
-            else:
-                self._is_gone = True
-                found.append(MinderGone())
+            report = _decode(payload)
+            found.append(report)
+            self._is_gone = isinstance(report, MinderGone)
         return found
 
     def reap_strays(self) -> None:
@@ -217,6 +214,15 @@ class Processes:
         finally:
             if memfd >= 0:
                 os.close(memfd)
+
+
+def _decode(payload: bytes) -> Report:
+    """A report; nothing, and what no minder would say, is its end."""
+    try:
+        kind, *fields = marshal.loads(payload)
+        return _REPORTS[kind](*fields)
+    except (EOFError, ValueError, TypeError, LookupError):
+        return MinderGone()
 
 
 def _start_minder(link: int, directory: str) -> int:

@@ -30,6 +30,8 @@ _EDGE_BYTES: Final = 128
 _EDGES_AT: Final = _HEADER_BYTES + _MAX_NODES * _NODE_BYTES
 _MAX_EDGES: Final = 262144
 SIZE_BYTES: Final = _EDGES_AT + _MAX_EDGES * _EDGE_BYTES
+WORD_MASK: Final = (1 << 64) - 1
+"""counts go round: whatever another process wrote into a word, adding to it raises nothing"""
 _MAGIC: Final = 0x31_41_52_4F_44  # "DORA1"
 
 NODE_RECEIVING: Final = 0
@@ -135,7 +137,8 @@ class CountersPage:
 
     def announce(self, slot: int) -> None:
         """Say to a node that one more control message waits: it looks at its next API call (runner only)."""
-        self.words[self.node_word(slot) + NODE_ANNOUNCED] += 1
+        at = self.node_word(slot) + NODE_ANNOUNCED
+        self.words[at] = (self.words[at] + 1) & WORD_MASK
 
     def clear_node(self, slot: int) -> None:
         """Forget what a dead process of that node said last, before a new one starts (runner only)."""

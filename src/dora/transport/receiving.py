@@ -16,7 +16,7 @@ from collections import deque
 from typing import Final
 
 from dora.transport import libc
-from dora.transport.counters import EDGE_TAKEN, EDGE_WAITING
+from dora.transport.counters import EDGE_TAKEN, EDGE_WAITING, WORD_MASK
 from dora.transport.pipes import RECORD, RECORD_BYTES, TAKEN, WORD
 
 _RELEASE_BATCH: Final = 32
@@ -53,7 +53,8 @@ class ReceiveEdge:
     """One edge, seen by its reader.  The node's receive lock guards it, except `release`.
 
     Attributes:
-        is_ended: the pipe is at EOF: every sender is gone and the queue is drained.
+        is_ended: the pipe is at EOF: every sender is gone and the queue is drained.  Or it is damaged.
+        is_damaged: the pipe held something else than records; where the next one begins cannot be known.
         held_bytes: bytes of arrays that the user still keeps.
     """
 
@@ -64,6 +65,7 @@ class ReceiveEdge:
         self.release_write = release_write
         self.mapping: Final = mapping
         self.is_ended = False
+        self.is_damaged = False
         self.held_bytes = 0
         self._words: memoryview | None = None
         self._taken_at = 0
@@ -91,18 +93,19 @@ class ReceiveEdge:
         """The oldest record, or None: nothing queued, or `is_ended`."""
         if libc.thread_count():
             got = libc.read(self.queue_read, self._buffer_at, RECORD_BYTES)
-            record = self._buffer.raw if got > 0 else b"" if got == 0 else None
+            record = self._buffer.raw if got == RECORD_BYTES else None if got < 0 else self._buffer.raw[:got]
         else:
             try:
                 record = os.read(self.queue_read, RECORD_BYTES)
             except BlockingIOError:
                 record = None
-        if not record:
+        if record is None or len(record) != RECORD_BYTES:
             self.is_ended = record is not None
+            self.is_damaged = bool(record)
             return None
         words = self._words
         if words is not None:
-            words[self._taken_at] += 1
+            words[self._taken_at] = (words[self._taken_at] + 1) & WORD_MASK
             waiting = words[self._waiting_at]
             if waiting:
                 self._say_taken(waiting)

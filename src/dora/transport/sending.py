@@ -15,7 +15,7 @@ from typing import Final
 
 from dora.transport import libc
 from dora.transport.arena import Arena
-from dora.transport.counters import EDGE_BYTES_SENT, EDGE_DROPPED, EDGE_LAST_SEND_NS, EDGE_SENT, EDGE_WAITING
+from dora.transport.counters import EDGE_BYTES_SENT, EDGE_DROPPED, EDGE_LAST_SEND_NS, EDGE_SENT, EDGE_WAITING, WORD_MASK
 from dora.transport.pipes import CORRELATED, FLUSH, RECORD, RECORD_BYTES, WORD
 
 _NEVER: Final = 1 << 62
@@ -82,8 +82,8 @@ class SendEdge:
         """
         words = self._words
         at = self._at
-        words[at + EDGE_SENT] += 1
-        words[at + EDGE_BYTES_SENT] += size
+        words[at + EDGE_SENT] = (words[at + EDGE_SENT] + 1) & WORD_MASK
+        words[at + EDGE_BYTES_SENT] = (words[at + EDGE_BYTES_SENT] + size) & WORD_MASK
         words[at + EDGE_LAST_SEND_NS] = now_ns
         if flags & FLUSH or (self._queued >= self.queue_size and not self._make_room()):
             return self._rewrite(record, offset, flags)
@@ -98,9 +98,13 @@ class SendEdge:
 
     def count_lost(self, size: int) -> None:
         """A message that was given up before it was queued: sent and dropped."""
-        self._words[self._at + EDGE_SENT] += 1
-        self._words[self._at + EDGE_BYTES_SENT] += size
-        self._words[self._at + EDGE_DROPPED] += 1
+        self._add(EDGE_SENT, 1)
+        self._add(EDGE_BYTES_SENT, size)
+        self._add(EDGE_DROPPED, 1)
+
+    def _add(self, word: int, count: int) -> None:
+        at = self._at + word
+        self._words[at] = (self._words[at] + count) & WORD_MASK
 
     def _make_room(self) -> bool:
         """Pop the oldest records until one fits; False when correlated ones are queued (then rewrite)."""
@@ -118,7 +122,7 @@ class SendEdge:
         return True
 
     def _forget(self, offset: int) -> None:
-        self._words[self._at + EDGE_DROPPED] += 1
+        self._add(EDGE_DROPPED, 1)
         self.held.discard(offset)
         self._arena.drop(offset)
 
@@ -146,7 +150,7 @@ class SendEdge:
         if id(queue[-1]) in kept:
             self.held.add(offset)
             return True
-        self._words[self._at + EDGE_DROPPED] += 1
+        self._add(EDGE_DROPPED, 1)
         return False
 
     def _write_all(self, records: list[bytes]) -> None:
@@ -158,7 +162,7 @@ class SendEdge:
         """Take note of what the reader is done with."""
         held = self.held
         while held and (words := libc.read_some(self.release_read, self._scratch_at)):
-            for (offset,) in WORD.iter_unpack(words):
+            for (offset,) in WORD.iter_unpack(words[: len(words) & ~7]):
                 if offset in held:  # `TAKEN` is not
                     held.discard(offset)
                     self._arena.drop(offset)
