@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,22 @@ def test_nodes_die_when_runner_and_minder_are_killed_at_once(flow: Flow) -> None
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, nodes.values())), allowed_s(GONE_S), "the end of the nodes")
+    sweep(flow)
+
+
+def test_wrapped_nodes_and_their_children_end_when_runner_and_minder_are_killed_at_once(flow: Flow) -> None:
+    """Such as those that `uv run` or `conda run` start: the kernel only kills the wrapper."""
+    (flow.folder / "wrapped.py").write_text(
+        textwrap.dedent("import subprocess\nsubprocess.Popen(['sleep', '1000'])\n" + TICKER)
+    )
+    script = f"{sys.executable} -u wrapped.py; true"
+    flow.other_node("wrapper", "shell", args=script, inputs=TICKS, outputs=["out"])
+    flow.node("sink", COOPERATIVE, inputs={"in": "wrapper/out"})
+    run = flow.start("--allow-shell-nodes")
+    run.wait_said("sink", "INPUT in")
+    for pid in (minder_pid(run), runner_pid(run)):
+        os.kill(pid, signal.SIGKILL)
+    wait_all_gone(run, allowed_s(GONE_S))
     sweep(flow)
 
 

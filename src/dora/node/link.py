@@ -288,8 +288,9 @@ class Link:
         """The runner is gone: a node that it spawned must not outlive it, nor may anything this node started."""
         self.is_lost = True
         if self.is_spawned:
-            if os.getpgrp() == self.pid:
-                os.killpg(self.pid, signal.SIGKILL)
+            group = os.getpgrp()
+            if group != os.getsid(0):  # the minder gave each node a group; that of a session is a user's shell
+                os.killpg(group, signal.SIGKILL)
             os.kill(self.pid, signal.SIGKILL)
         self.inbox.append((RunnerGone(), []))
 
