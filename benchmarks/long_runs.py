@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from end_to_end.running import Flow
 from end_to_end.scenarios import (
+    builds,
     clocks,
     cycles,
     ends,
@@ -109,6 +110,10 @@ LONG_RUNS = [
     LongRun("published", 50, "published packages in a venv, {count} messages each", published.prepared),
     LongRun("published-uv", 50, "the same with --uv", published.managed),
     LongRun("published-0.3.5", 1, "a package for dora-rs 0.3.5 with --uv", published.managed_stubborn),
+    LongRun("numpys", 1000, "numpy 1.26 and numpy 2 exchange {count} arrays, with --uv", builds.two_numpys),
+    LongRun("hermetic", 3, "pip and what it installs inside a node, {count} surroundings", builds.hermetic),
+    LongRun("rebuild", 9, "{count} builds without changes of three nodes with --uv", builds.rebuilding),
+    LongRun("builds-at-once", 4, "{count} builds with --uv in two folders at once", builds.at_once),
     LongRun("chain-flood", 20_000, "20 nodes beside 3, {count} messages in flood (58)", chain_flood),
 ]
 

@@ -186,15 +186,25 @@ class Planner:
 
     def _managed_build_steps(self, node: Node, env: Environment, uv: str) -> list[Step]:
         variables = self._managed_variables(node, env) | {"PYTHONUNBUFFERED": "1"}
+        script = _script_step(node, environments.PIP_THROUGH_UV.format(uv=shlex.quote(uv)), variables)
+        own = environments.variables_to_create(variables)
         put_back = Step(
             env.put_back_command(uv, self._cache()),
-            environments.variables_to_create(variables),
+            own,
             "putting dora back",
             f"installation of dora into {env.folder}",
             is_own=True,
             is_needed=lambda: not env.has_our_dora,
         )
-        return [_script_step(node, environments.PIP_THROUGH_UV.format(uv=shlex.quote(uv)), variables), put_back]
+        fit_pyarrow = Step(
+            env.fit_pyarrow_command(uv),
+            own,
+            "taking a pyarrow for numpy 1",
+            f"installation of pyarrow into {env.folder}",
+            is_own=True,
+            is_needed=lambda: not env.has_fitting_pyarrow,
+        )
+        return [script, put_back, fit_pyarrow]
 
     def _managed_variables(self, node: Node, env: Environment) -> dict[str, str]:
         variables = base_environment(node, self._folder(node), managed_env=env.folder, environ=self.environ)
