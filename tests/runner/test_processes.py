@@ -175,6 +175,35 @@ def test_detached_children_are_gone_when_the_exit_is_reported(run: TestRun) -> N
     assert not is_alive(int(child))
 
 
+NAMELESS = "env -i setsid /bin/sleep 1000"
+
+
+@pytest.mark.parametrize("redirects", ["", "2>/dev/null", ">/dev/null"], ids=["both", "stdout", "stderr"])
+def test_detached_children_without_environment_are_known_by_the_pipes_of_their_node(
+    run: TestRun, redirects: str
+) -> None:
+    run.shell("other", "sleep 1000")
+    run.pid("other")
+    run.shell("a", f"{NAMELESS} {redirects} & echo $! >&2 ; echo $! ; exit 0")
+    (child,) = set(run.lines("a", 2))
+    run.exited("a")
+    assert not is_alive(int(child))
+
+
+def test_detached_children_without_environment_and_pipes_go_with_the_last_node(run: TestRun) -> None:
+    run.shell("a", f"{NAMELESS} >/dev/null 2>&1 & echo $!")
+    run.exited("a")
+    assert not is_alive(int(run.output("a")))
+
+
+def test_detached_children_without_environment_of_another_node_live_on(run: TestRun) -> None:
+    run.shell("other", f"({NAMELESS} >/dev/null 2>&1 & echo $!); sleep 1000")
+    pid = int(run.lines("other", 1)[0])
+    run.shell("a", "true")
+    run.exited("a")
+    assert is_alive(pid)
+
+
 def test_detached_children_of_another_node_live_on(run: TestRun) -> None:
     run.shell("other", f"({DETACHED}); sleep 1000")
     child = int(run.lines("other", 1)[0])

@@ -17,9 +17,10 @@ interpreter); one too long for a datagram travels in a memfd:
                      ("spawn-failed", name, errno, message)
                      ("exited", name, pid, code or None, signum or None)
 
-When a node's main process ends, its process group and its orphans (children of the minder in that group, or whose
-environment carries the same DORA_NODE_CONFIG, and all below them) are killed and gone before "exited" is reported;
-only a process that does not die within a second (uninterruptible sleep) is not waited for.  At end of file from the
+When a node's main process ends, its process group and its orphans are killed and gone before "exited" is reported;
+only a process that does not die within a second (uninterruptible sleep) is not waited for.  Its orphans are children of
+the minder in that group, or whose environment carries the same DORA_NODE_CONFIG, or that have lost it but still print
+to the node's pipes, or that no other node can have started; and all below them.  At end of file from the
 runner everything below is killed until no child is left, the runtime directory is removed, and the minder ends.
 
 `processes.py`, the runner's side, uses the functions on the process tree too: when the minder itself is killed, its
@@ -135,6 +136,14 @@ def environment_value(pid: int, variable: str) -> bytes | None:
         if entry.startswith(start):
             return entry[len(start) :]
     return None
+
+
+def inode_of(pid: int, fd: int) -> int:
+    """Of what `pid` has open as `fd`; 0 if nothing, or if it is not told."""
+    try:
+        return os.stat(f"/proc/{pid}/fd/{fd}").st_ino
+    except OSError:
+        return 0
 
 
 def kill_each(pids: Iterable[int]) -> bool:
@@ -269,17 +278,19 @@ class Child:
     Attributes:
         exec_pipe: read end; EOF says that the program runs, content says why it does not; -1 once read.
         marker: its DORA_NODE_CONFIG, by which its orphans are known.
+        pipes: inodes of its stdout and stderr, by which those are known that lost their environment.
         ended_s: when the main process was reaped, `result` then says how.
         doomed: its orphans that were sent SIGKILL and are not reaped yet.
     """
 
-    __slots__ = ("doomed", "ended_s", "exec_pipe", "is_failed", "marker", "name", "pid", "result")
+    __slots__ = ("doomed", "ended_s", "exec_pipe", "is_failed", "marker", "name", "pid", "pipes", "result")
 
-    def __init__(self, name: str, pid: int, exec_pipe: int, marker: bytes | None) -> None:
+    def __init__(self, name: str, pid: int, exec_pipe: int, marker: bytes | None, pipes: frozenset[int]) -> None:
         self.name = name
         self.pid = pid
         self.exec_pipe = exec_pipe
         self.marker = marker
+        self.pipes = pipes
         self.is_failed = False
         self.doomed: frozenset[int] = frozenset()
         self.ended_s = 0.0
@@ -377,7 +388,8 @@ class Minder:
             os.close(failure_write) if failure_write >= 0 else None
         make_group(pid)
         marker = env.get(MARKER)
-        child = Child(name, pid, failure_read, None if marker is None else os.fsencode(marker))
+        pipes = frozenset(os.fstat(fd).st_ino for fd in fds)
+        child = Child(name, pid, failure_read, None if marker is None else os.fsencode(marker), pipes)
         self.running[pid] = child
         self.poll.register(failure_read, select.POLLIN)
 
@@ -468,13 +480,18 @@ class Minder:
                 continue
             if not is_ours and child.marker is not None:
                 value = environment_value(pid, MARKER)
-                is_ours = value == child.marker
-                is_maybe_left |= value == b"" and time.monotonic() - child.ended_s < EXEC_GAP_S
+                is_in_gap = value == b"" and time.monotonic() - child.ended_s < EXEC_GAP_S
+                is_ours = value == child.marker or (not value and not is_in_gap and self.is_nameless_of(pid, child))
+                is_maybe_left |= is_in_gap
             if is_ours:
                 doomed.append(pid)
                 kill_each([pid, *descendants(pid)])
         child.doomed = frozenset(doomed)
         return is_maybe_left or bool(doomed)
+
+    def is_nameless_of(self, pid: int, child: Child) -> bool:
+        """Whether `child` started a process without a node's environment: it prints there, or no other node runs."""
+        return not self.running or any(inode_of(pid, fd) in child.pipes for fd in (1, 2))
 
     def finish(self) -> None:
         """The runner is gone: kill whatever is below, again and again, then remove the runtime directory."""
