@@ -8,6 +8,7 @@ Exit code 1 if anything went wrong, took too long, or was left behind.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import signal
 import statistics
@@ -172,8 +173,12 @@ def once(measure: Callable[[Flow], float]) -> tuple[float | None, str]:
 
 
 def repeat(case: Case, count: int) -> bool:
-    """Print the row of a case; whether it went well."""
-    results = [once(case.measure) for _ in range(count)]
+    """Print the row of a case; whether it went well.  Ctrl-C goes on to the next case."""
+    results = []
+    with contextlib.suppress(KeyboardInterrupt):  # then of what is there so far
+        while len(results) < count:
+            results.append(once(case.measure))
+    count = len(results)
     times = sorted(seconds for seconds, _ in results if seconds is not None)
     troubles = [trouble for _, trouble in results if trouble]
     late = sum(seconds > case.limit_s for seconds in times)
