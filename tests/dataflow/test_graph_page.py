@@ -84,6 +84,21 @@ def test_timer_node_is_a_box() -> None:
     assert model["arrows"] == [[0, "o", 1, "i"]]
 
 
+PERIODS = [
+    ("secs/2", "2 s"),
+    ("hz/30", "30 Hz"),
+    ("nanos/33333333", "30 Hz"),
+    ("nanos/1500", "1500 ns"),
+    ("odd", "odd"),
+]
+
+
+@pytest.mark.parametrize(("timer", "shown"), PERIODS)
+def test_period_is_shown_as_people_write_it(timer: str, shown: str) -> None:
+    model = model_of({"id": "a", "inputs": {"t": f"dora/timer/{timer}"}})
+    assert model["boxes"][0]["inputs"][0]["chip"] == shown
+
+
 def test_names_in_a_module_are_shown_without_it() -> None:
     model = model_of({"id": "m.in.x"}, modules={"m": "m.yml", "m.in": "in.yml"})
     assert [group["title"] for group in model["groups"]] == ["m", "in"]

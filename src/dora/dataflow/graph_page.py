@@ -22,6 +22,7 @@ _NOT_FACTS: Final = frozenset(
     {"id", "inputs", "outputs", "input_types", "output_types", "output_metadata", "output_framing"}
     | {"operator", "operators"}
 )
+_FIRST: Final = ("description", "path", "python", "module", "args", "build")
 _DEFAULTS: Final[Mapping[str, Any]] = {"restart_policy": "never", "max_restarts": 0}
 _OPTION_NAMES: Final = {"queue_size": "queue", "queue_policy": "", "input_timeout": "timeout"}
 
@@ -147,7 +148,7 @@ def _output(entry: Mapping[str, Any], name: str) -> dict[str, str]:
 
 
 def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in entry.items():
+    for key, value in sorted(entry.items(), key=lambda fact: fact[0] not in _FIRST):
         if key not in _NOT_FACTS and value not in (None, "", [], {}) and _DEFAULTS.get(key) != value:
             yield str(key), _shown(value)
 
@@ -165,6 +166,10 @@ def _shown(value: Any) -> str:
 def _period(timer: str) -> str:
     """`dora/timer/millis/100` as people write it: `100 ms`."""
     unit, _, value = timer.removeprefix(TIMER_PREFIX).partition("/")
+    if unit == "nanos" and value.isdecimal() and int(value):
+        rate = 1e9 / int(value)  # 30 Hz is 33333333 ns
+        if 1 <= rate <= 1000 and abs(rate - round(rate)) < 1e-6 * rate:
+            return f"{round(rate)} Hz"
     return f"{value} {_UNITS[unit]}" if unit in _UNITS else timer.removeprefix(TIMER_PREFIX)
 
 

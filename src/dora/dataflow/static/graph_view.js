@@ -261,6 +261,7 @@ function boxesOf(key) {
 
 function select(what) {
   selected = what;
+  if (what) element("hint").hidden = true;
   panel.hidden = !what;
   panel.replaceChildren();
   if (what) fillPanel(what);
