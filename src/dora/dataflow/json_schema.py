@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dora.dataflow.environment import HOST_KEY
+from dora.dataflow.examples import example
 from dora.dataflow.fields import OUTPUT_ID, Field, Table
 from dora.dataflow.schema import (
     INPUT_FIELDS,
@@ -45,7 +46,7 @@ def dataflow_schema() -> Schema:
     return {
         "$schema": _DRAFT,
         "title": "dora dataflow",
-        **_mapping(ROOT_FIELDS, _ROOT_PARTS),
+        **_mapping(ROOT_FIELDS, _ROOT_PARTS, "root"),
         "patternProperties": _ANCHORS,
         "definitions": _definitions(),
     }
@@ -53,11 +54,11 @@ def dataflow_schema() -> Schema:
 
 def module_schema() -> Schema:
     """The schema of module files."""
-    parts: Parts = {"nodes": _nodes, "module": lambda: _mapping(MODULE_HEADER_FIELDS, {})}
+    parts: Parts = {"nodes": _nodes, "module": lambda: _mapping(MODULE_HEADER_FIELDS, {}, "module_header")}
     return {
         "$schema": _DRAFT,
         "title": "dora module",
-        **_mapping(MODULE_FILE_FIELDS, parts),
+        **_mapping(MODULE_FILE_FIELDS, parts, "module_file"),
         "patternProperties": _ANCHORS,
         "definitions": _definitions(),
     }
@@ -72,21 +73,23 @@ Parts = Mapping[str, Callable[[], Schema]]
 """What replaces the schema of a table's type, by key."""
 
 
-def _mapping(table: Table, parts: Parts) -> Schema:
-    """A mapping with the keys of a table, and no others."""
+def _mapping(table: Table, parts: Parts, name: str) -> Schema:
+    """A mapping with the keys of a table, and no others; `name` is that of the table in `examples.py`."""
     return {
         "type": "object",
         "required": [field.name for field in table.values() if field.is_required],
-        "properties": {name: _key(field, parts) for name, field in table.items()},
+        "properties": {key: _key(field, parts, name) for key, field in table.items()},
         "additionalProperties": False,
     }
 
 
-def _key(field: Field, parts: Parts) -> Schema:
+def _key(field: Field, parts: Parts, table: str) -> Schema:
     schema = parts[field.name]() if field.name in parts else dict(field.type.schema)
     if not field.is_required:
         schema = _or_nothing(schema)
-    found = {"description": field.doc.replace("`", ""), **schema}
+    written = example(table, field.name)
+    about = field.doc.replace("`", "") + (f"\n\nExample: {written}" if written else "")
+    found = {"description": about, **schema}
     if field.default is not None:
         found["default"] = field.default
     return found
@@ -109,7 +112,7 @@ def _definitions() -> Schema:
 
 
 def _node() -> Schema:
-    schema = _mapping(NODE_FIELDS, _NODE_PARTS)
+    schema = _mapping(NODE_FIELDS, _NODE_PARTS, "node")
     kinds = [key for key in KIND_KEYS if key not in LATER_KEYS]
     schema["oneOf"] = [{"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in kinds]
     schema["not"] = {"anyOf": [{"required": pair} for pair in _pairs(INTERPRETER_KEYS)]}
@@ -117,13 +120,13 @@ def _node() -> Schema:
 
 
 def _operator() -> Schema:
-    schema = _mapping(OPERATOR_FIELDS, {**_PORT_PARTS, "python": _python_source, "min_log_level": _level})
+    schema = _mapping(OPERATOR_FIELDS, _OPERATOR_PARTS, "operator")
     schema["required"] = [OPERATOR_SOURCE_KEYS[0]]
     return schema
 
 
 def _input() -> Schema:
-    long = _mapping(INPUT_FIELDS, {"source": _source})
+    long = _mapping(INPUT_FIELDS, {"source": _source}, "input")
     return {"anyOf": [_source(), long]}
 
 
@@ -149,7 +152,7 @@ def _any_case(word: str) -> str:
 
 
 def _python_source() -> Schema:
-    return {"anyOf": [{"type": "string"}, _mapping(PYTHON_SOURCE_FIELDS, {})]}
+    return {"anyOf": [{"type": "string"}, _mapping(PYTHON_SOURCE_FIELDS, {}, "python_source")]}
 
 
 def _nodes() -> Schema:
@@ -199,6 +202,7 @@ def _pairs(keys: tuple[str, ...]) -> list[list[str]]:
 
 
 _PORT_PARTS: Final[Parts] = {"inputs": _inputs, "outputs": _outputs, "pattern": _pattern}
+_OPERATOR_PARTS: Final[Parts] = {**_PORT_PARTS, "python": _python_source, "min_log_level": _level}
 _ROOT_PARTS: Final[Parts] = {"nodes": _nodes, "env": _env_key}
 _NODE_PARTS: Final[Parts] = {
     **_PORT_PARTS,

@@ -213,8 +213,8 @@ _OTHER_KINDS: Final = (
         map_of(TEXT, "from parameter to value"),
         "Parameters of the module: `$PARAM_NAME` in the `args` of its nodes, and in their environment.",
     ),
-    Field("ros2", _ANYTHING, "Bridge to ROS 2."),
-    Field("hub", _ANYTHING, "Package of the node hub."),
+    Field("ros2", _ANYTHING, "Not supported yet: bridge to ROS 2."),
+    Field("hub", _ANYTHING, "Not supported yet: package of the node hub."),
 )
 
 NODE_FIELDS: Final[Table] = MappingProxyType(
