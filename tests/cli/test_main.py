@@ -69,6 +69,12 @@ def test_help_of_a_command(capsys: Capture, arguments: list[str]) -> None:
     assert capsys.readouterr().out.startswith("Usage: dora validate [OPTIONS] FILE...\n\n  Check dataflow files")
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_shows_examples(capsys: Capture, name: str) -> None:
+    assert run_command([name, "--help"]) == 0
+    assert f"Examples:\n    dora {name}" in capsys.readouterr().out
+
+
 def test_overview_of_commands_names_existing_modules() -> None:
     for name, command in COMMANDS.items():
         assert isinstance(getattr(importlib.import_module(command.module), command.attribute), click.Command), name

@@ -6,6 +6,7 @@ import difflib
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,8 +16,17 @@ from dora.dataflow.migration import Migrated, migrate_text
 from dora.dataflow.report import Report
 from dora.errors import DescriptorError
 
+_EPILOG: Final = """\b
+Examples:
+  dora migrate --diff dataflow.yml
+  dora migrate *.yml modules/*.yml
+  dora migrate --check *.yml      in a build: fails while an older key is left
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+Exit code 0: nothing of an older version is left; 1: something is, or a file could not be read.
+"""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 if a file has older keys.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
@@ -24,8 +34,6 @@ def migrate(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     """Rewrite dataflow and module files from keys of older versions to today's.
 
     Comments, order and style stay as they are. What cannot be changed safely is left, and said.
-
-    Exit code 0: nothing of an older version is left; 1: something is, or a file could not be read.
     """
     codes = [_migrate_file(path, is_written=not (check or diff), is_shown=diff, is_check=check) for path in paths]
     return max(codes)
