@@ -228,6 +228,10 @@ class Flow:
         """Add a node with that `path`."""
         self._nodes.append({"id": name, "path": path, **keys})
 
+    def module(self, name: str, path: str, **keys: Any) -> None:
+        """Add a node that uses a module file."""
+        self._nodes.append({"id": name, "module": path, **keys})
+
     def operator(self, name: str, code: str, **keys: Any) -> dict[str, Any]:
         """Write an operator's file; returns its entry for `runtime`."""
         (self.folder / f"{name}.py").write_text(textwrap.dedent(code))
