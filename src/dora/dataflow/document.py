@@ -19,7 +19,7 @@ import yaml
 from dora.dataflow.report import Place, Report, shown
 from dora.dataflow.syntax import syntax_error
 
-MAX_VALUES: Final = 500_000
+MAX_VALUES: Final = 100_000
 MAX_DEPTH: Final = 64
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -90,12 +90,21 @@ class Fields:
         return self.at if found is None else found.at
 
 
-Table = Mapping[str, Field]
+class Table(dict[str, Field]):
+    """Fields by key.
+
+    Attributes:
+        required: those that must be stated.
+    """
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        super().__init__({entry.name: entry for entry in fields})
+        self.required: Final = tuple(entry for entry in self.values() if entry.is_required)
 
 
 def table(*fields: Field) -> Table:
     """A table by key."""
-    return {entry.name: entry for entry in fields}
+    return Table(fields)
 
 
 def read_fields(value: YamlMap, fields: Table, subject: str, report: Report) -> Fields:
@@ -121,9 +130,10 @@ def read_fields(value: YamlMap, fields: Table, subject: str, report: Report) -> 
 
 
 def _check_required(value: YamlMap, fields: Table, prefix: str, report: Report) -> None:
-    for name, entry in fields.items():
+    for entry in fields.required:
+        name = entry.name
         given = value.entries.get(name)
-        if entry.is_required and (given is None or is_null(given.value)):
+        if given is None or is_null(given.value):
             at = value.place if given is None else given.place
             hint = f"add `{name}: {entry.example}`" if entry.example else ""
             report.error(at, f"{prefix}expected {entry.type.expected} as '{name}', found none", hint)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from dora.dataflow.descriptor import LogsSource, Module, OutputSource, Source
 from dora.dataflow.fields import Fields, Stated
 from dora.dataflow.module_files import PORTS, ModuleFile, ModuleReader
-from dora.dataflow.nodes import MODULE, RUNTIME, STANDARD, TIMER, UNKNOWN, NodeDraft
+from dora.dataflow.nodes import MAX_NODES, MODULE, RUNTIME, STANDARD, TIMER, UNKNOWN, NodeDraft
 from dora.dataflow.ports import InputDraft
 from dora.dataflow.programs import DYNAMIC
 from dora.dataflow.report import Place, Report, shown
@@ -24,7 +24,6 @@ from dora.dataflow.schema import MODULE_KEYS
 from dora.dataflow.sources import source_text
 
 MAX_DEPTH: Final = 8
-MAX_NODES: Final = 10_000
 
 _PARAM_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _PARAM: Final = re.compile(r"\$(?:PARAM_(?P<upper>[A-Za-z0-9_]+)|\{_param\.(?P<name>[A-Za-z0-9_]+)\})")

@@ -40,6 +40,8 @@ from dora.dataflow.schema import INTERPRETER_KEYS, KIND_KEYS, LATER_KEYS, NODE_F
 from dora.dataflow.timers import is_timer, parse_timer
 from dora.ids import node_id_fault
 
+MAX_NODES: Final = 10_000
+
 STANDARD: Final = "standard"
 RUNTIME: Final = "runtime"
 TIMER: Final = "timer"
@@ -89,6 +91,8 @@ def read_nodes(root: YamlMap, environ: Mapping[str, str], report: Report) -> lis
         return []
     if not entry.value.items:
         report.warn(entry.place, "the dataflow has no nodes")
+    if len(entry.value.items) > MAX_NODES:
+        raise report.fatal(entry.value.place, f"more than {MAX_NODES} nodes")
     found = [read_node(value, index, environ, report) for index, value in enumerate(entry.value.items)]
     return [draft for draft in found if draft is not None]
 

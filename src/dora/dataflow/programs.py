@@ -19,6 +19,9 @@ from dora.dataflow.report import Place, Report, shown
 
 DYNAMIC: Final = "dynamic"
 SHELL: Final = "shell"
+MAX_ARGS: Final = 262_144
+"""A program takes hardly more, and splitting takes time."""
+
 EXPANDED_VARIABLES: Final = ("HOME", "USER", "PWD", "DORA_WORKSPACE", "CARGO_MANIFEST_DIR")
 
 _REFERENCE: Final = re.compile(
@@ -38,6 +41,8 @@ def expand_path(path: str, environ: Mapping[str, str]) -> str:
 
 def split_args(text: str) -> tuple[str, ...] | str:
     """Arguments split like a POSIX shell, or what is wrong with the text."""
+    if len(text) > MAX_ARGS:
+        return f"it is longer than {MAX_ARGS} characters"
     try:
         return tuple(shlex.split(text))
     except ValueError as error:

@@ -7,7 +7,6 @@ are written for users.
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Final
 
 from dora.dataflow.descriptor import BACKPRESSURE, DEFAULT_QUEUE_SIZE, DROP_OLDEST
@@ -188,18 +187,16 @@ PYTHON_SOURCE_FIELDS: Final = table(
 )
 _PYTHON: Final = as_is("a Python file, or a mapping with source and conda_env", {"type": ["string", "object"]})
 
-OPERATOR_FIELDS: Final[Table] = MappingProxyType(
-    table(
-        Field("id", TEXT, "Name of the operator, unique in its node; `op` where there is one `operator`."),
-        Field("name", TEXT, "Name for people."),
-        Field("description", TEXT, "What the operator is for."),
-        Field("python", _PYTHON, "Python file with a class `Operator`."),
-        Field("shared-library", _ANYTHING, "Not supported: operators are written in Python."),
-        Field("wasm", _ANYTHING, "Not supported: operators are written in Python."),
-        Field("build", TEXT, "Commands that prepare the operator, one a line."),
-        *_PORTS,
-        *_LOGS,
-    )
+OPERATOR_FIELDS: Final[Table] = table(
+    Field("id", TEXT, "Name of the operator, unique in its node; `op` where there is one `operator`."),
+    Field("name", TEXT, "Name for people."),
+    Field("description", TEXT, "What the operator is for."),
+    Field("python", _PYTHON, "Python file with a class `Operator`."),
+    Field("shared-library", _ANYTHING, "Not supported: operators are written in Python."),
+    Field("wasm", _ANYTHING, "Not supported: operators are written in Python."),
+    Field("build", TEXT, "Commands that prepare the operator, one a line."),
+    *_PORTS,
+    *_LOGS,
 )
 _OPERATOR: Final = as_is("a mapping with python, inputs and outputs", schema_of(OPERATOR_FIELDS))
 _OPERATORS: Final = as_is("a list of operators", {"type": "array", "items": _OPERATOR.schema})
@@ -217,8 +214,8 @@ _OTHER_KINDS: Final = (
     Field("hub", _ANYTHING, "Not supported yet: package of the node hub."),
 )
 
-NODE_FIELDS: Final[Table] = MappingProxyType(
-    table(*_EVERY_KIND, *_SOURCE, *_INTERPRETER, *_PORTS, _POOL, *_LOGS, *_SUPERVISION, *_OTHER_KINDS)
+NODE_FIELDS: Final[Table] = table(
+    *_EVERY_KIND, *_SOURCE, *_INTERPRETER, *_PORTS, _POOL, *_LOGS, *_SUPERVISION, *_OTHER_KINDS
 )
 
 MODULE_KEYS: Final = ("id", "name", "description", "module", "params", "inputs", "env", "build", "deploy")
