@@ -1,6 +1,6 @@
 """Kills, stops and restarts everything at random: `python benchmarks/chaos.py [--minutes N] [--seed N] [--keep]`.
 
-A graph of 13 nodes (`chaos_graph.py`: all restart policies, queue policies and kinds of nodes, 64 B to 40 MB) runs
+A graph of 14 nodes (`chaos_graph.py`: all restart policies, queue policies and kinds of nodes, 64 B to 40 MB) runs
 through the real `dora run`.  Again and again something happens to it: nodes are ended by signals or by themselves, in
 twos, or while they import; nodes, the minder and the runner stand still (SIGSTOP) while others die; dynamic
 nodes come, leave and die.  After every event all must be back, every connection must flow again, and:
@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from chaos_checks import Account, account, restarts_untold, violations
-from chaos_graph import NODES, PARTS, RESTARTED, ROLES, STATIC, add_nodes, environment, role_environment
+from chaos_checks import Account, account, untold, violations
+from chaos_graph import MORTAL, NODES, PARTS, RESTARTED, ROLES, STATIC, add_nodes, environment, role_environment
 
 from dora.dataflow.load import load_dataflow
 from dora.runner.state.routes import routes_of
@@ -80,6 +80,7 @@ class World:
         self.choice = choice
         self.dynamic: dict[str, subprocess.Popen[bytes]] = {}
         self.wrong: list[str] = []
+        self.has_failed = False
         self.run: Run = flow.start()
         self.runner = self.run.process.pid
         self.page = find_page(self.runner)
@@ -114,7 +115,14 @@ class World:
 
     def is_on(self, part: str) -> bool:
         """Whether it runs now, as far as it depends on this command."""
+        if part == MORTAL:
+            return not self.has_failed
         return PARTS[part].policy != "dynamic" or part in self.dynamic
+
+    @property
+    def static(self) -> list[str]:
+        """Nodes that must have a process."""
+        return sorted(name for name in STATIC if name != MORTAL or not self.has_failed)
 
     def recover(self) -> None:
         """Wait until every node runs and every connection flows, and check everything."""
@@ -135,23 +143,21 @@ class World:
         """All that must hold while it runs."""
         found = account(self.journals)
         self.wrong += violations(found, self.counters())
-        untold = restarts_untold(found)
-        if untold:
+        if untold(found, has_failed=self.has_failed):
             time.sleep(1)
-            untold = restarts_untold(account(self.journals)) and untold
-        self.wrong += untold
+            self.wrong += untold(account(self.journals), has_failed=self.has_failed)
         self.wrong += self.wrong_processes()
 
     def wrong_processes(self) -> list[str]:
         """Not one process per node, besides runner and minder."""
         names = list(self.run.nodes())
-        expected = len(STATIC) + 2 + len(self.dynamic)
+        expected = len(self.static) + 2 + len(self.dynamic)
         pids = self.run.pids()
-        if sorted(names) == sorted(STATIC) and len(pids) == expected:
+        if sorted(names) == self.static and len(pids) == expected:
             return []
         time.sleep(1)
         pids = self.run.pids()
-        if sorted(self.run.nodes()) == sorted(STATIC) and len(pids) == expected:
+        if sorted(self.run.nodes()) == self.static and len(pids) == expected:
             return []
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in pids]
         return [f"{len(pids)} processes instead of {expected}: {commands}"]
@@ -187,6 +193,16 @@ class World:
         """A node ends."""
         return self.end_node(self.choice.choice(RESTARTED))
 
+    def for_good(self) -> str:
+        """A node ends that is not restarted."""
+        if self.has_failed:
+            return self.one()
+        self.has_failed = True
+        way = self.choice.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGUSR2])
+        for pid in self.pids_of(MORTAL):
+            os.kill(pid, way)
+        return f"{way.name} to {MORTAL}, for good"
+
     def two(self) -> str:
         """Two nodes end at once."""
         return " and ".join(self.end_node(name) for name in self.choice.sample(RESTARTED, 2))
@@ -209,7 +225,7 @@ class World:
 
     def stop_one(self) -> str:
         """A node stands still for a moment."""
-        name = self.choice.choice(STATIC)
+        name = self.choice.choice(self.static)
         return self.pause(name, self.pids_of(name))
 
     def stop_runner(self) -> str:
@@ -271,8 +287,8 @@ class World:
     def finish(self) -> str:
         """End the run in one of many ways, and check what is left and how the figures add up."""
         ways = {
-            "Ctrl-C": ([self.runner], signal.SIGINT, {0}, 8.0),
-            "SIGTERM": ([self.runner], signal.SIGTERM, {0}, 8.0),
+            "Ctrl-C": ([self.runner], signal.SIGINT, {int(self.has_failed)}, 8.0),
+            "SIGTERM": ([self.runner], signal.SIGTERM, {int(self.has_failed)}, 8.0),
             "SIGKILL to the command": ([self.runner], signal.SIGKILL, {-9}, GONE_S),
             "SIGKILL to the minder": ([minder_pid(self.run)], signal.SIGKILL, {1}, GONE_S),
             "SIGKILL to both": ([self.runner, minder_pid(self.run)], signal.SIGKILL, {-9}, GONE_S),
@@ -306,6 +322,7 @@ EVENTS: list[tuple[Callable[[World], str], int]] = [
     (World.one, 6),
     (World.two, 2),
     (World.again, 2),
+    (World.for_good, 1),
     (World.stop_one, 2),
     (World.stop_runner, 1),
     (World.stop_minder, 1),

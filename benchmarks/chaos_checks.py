@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from chaos_graph import LOSSLESS, PARTS, SIBLING, SOURCES, Feed, ports_of
+from chaos_graph import LOSSLESS, MORTAL, PARTS, SIBLING, SOURCES, Feed, ports_of
 
 from dora.transport.counters import EdgeCounts
 
@@ -188,18 +188,40 @@ def _faults(counts: Tally, page: EdgeCounts, feed: Feed, ends: tuple[int, int], 
     return faults
 
 
-def restarts_untold(found: Account) -> list[str]:
-    """Restarts of which `rx`, which lives as long as the run, was not told, or told twice; ends it was wrongly told."""
+def untold(found: Account, *, has_failed: bool) -> list[str]:
+    """What `rx`, which lives as long as the run, was not told, was told twice, or wrongly.
+
+    Args:
+        has_failed: the node that is not restarted was killed.
+    """
     (rx,) = found.lives["rx"]
     wrong = []
-    for source in sorted({feed.node.partition("-")[0] for feed in PARTS["rx"].feeds.values()} - {"tx"}):
-        parts = [part for part in PARTS if part.partition("-")[0] == source]
-        ended = max(found.ended(part) for part in parts)
-        number = SOURCES.index(source)
-        told = int(((rx.entries["kind"] == j.RESTARTED) & (rx.entries["sender"] == number)).sum())
+    for source in sorted({feed.node.partition("-")[0] for feed in PARTS["rx"].feeds.values()} - {"tx", MORTAL}):
+        ended = max(found.ended(part) for part in PARTS if part.partition("-")[0] == source)
+        told = int(((rx.entries["kind"] == j.RESTARTED) & (rx.entries["sender"] == SOURCES.index(source))).sum())
         if told < ended:
             wrong.append(f"rx was told of {told} restarts of {source}, there were {ended}")
-    for kind, what in ((j.CLOSED, "INPUT_CLOSED"), (j.FAILED, "NODE_FAILED")):
-        if rx.count(kind):
-            wrong.append(f"rx got {rx.count(kind)} {what} although everything restarts")
-    return wrong
+    ports = ports_of("rx")
+    closed = rx.entries["port"][rx.entries["kind"] == j.CLOSED].tolist()
+    recovered = rx.count(j.RECOVERED)
+    silences = closed.count(ports.index("map"))
+    if silences != recovered:
+        wrong.append(f"rx was told of {silences} silences of the map, and {recovered} times that it came again")
+    if len(closed) - silences != has_failed or rx.count(j.FAILED) != has_failed:
+        names = [ports[port] for port in closed]
+        wrong.append(f"rx got INPUT_CLOSED of {names} and {rx.count(j.FAILED)} NODE_FAILED; killed: {has_failed}")
+    return wrong + (_misplaced_end(rx) if has_failed else [])
+
+
+def _misplaced_end(rx: Life) -> list[str]:
+    """The last message of the node that has failed, NODE_FAILED, INPUT_CLOSED: in this order."""
+    port, entries = ports_of("rx").index("once"), rx.entries
+    places = [
+        np.flatnonzero((entries["kind"] == j.GOT) & (entries["port"] == port)),
+        np.flatnonzero(entries["kind"] == j.FAILED),
+        np.flatnonzero((entries["kind"] == j.CLOSED) & (entries["port"] == port)),
+    ]
+    if not all(len(found) for found in places):
+        return []
+    last = [int(found[-1]) for found in places]
+    return [] if last == sorted(last) else [f"rx got the end of {MORTAL} in the wrong order: {last}"]

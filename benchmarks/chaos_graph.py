@@ -11,6 +11,8 @@ from end_to_end.running import Flow
 
 NODES = Path(__file__).parent / "nodes"
 CAMERA_BYTES, MAP_BYTES = 4_000_000, 40_000_000
+TIMEOUT_S = 2.5
+"""of the map, which comes once a second"""
 LOSSLESS, DROPPING, DEFAULT, SIBLING = "backpressure", "drop_oldest", "", "sibling"
 
 
@@ -25,6 +27,7 @@ class Feed(NamedTuple):
     output: str
     policy: str = DEFAULT
     queue_size: int = 10
+    timeout_s: float = 0.0
 
     def as_yaml(self) -> dict[str, Any]:
         """As in a dataflow file."""
@@ -32,6 +35,8 @@ class Feed(NamedTuple):
         stated: dict[str, Any] = {"source": f"{node}/{operator}/{self.output}" if operator else f"{node}/{self.output}"}
         if self.policy:
             stated |= {"queue_policy": self.policy, "queue_size": self.queue_size}
+        if self.timeout_s:
+            stated["input_timeout"] = self.timeout_s
         return stated
 
 
@@ -89,6 +94,7 @@ ROLES: dict[str, Role] = {
     ),
     "plot": Role("dynamic", {}, {"state": Feed("joints", "state", DROPPING, 10)}),
     "teleop": Role("dynamic", {"cmd": 64}, {}, env={"CHAOS_RATE_HZ": "50"}),
+    "once": Role("never", {"mark": 64}, {}, "dora/timer/millis/50"),
     "tx": Role("never", {"beat": 64}, {}, "dora/timer/millis/10"),
     "rx": Role(
         "never",
@@ -96,7 +102,8 @@ ROLES: dict[str, Role] = {
         {
             "beat": Feed("tx", "beat", LOSSLESS, 100),
             "fused": Feed("fusion", "fused", LOSSLESS, 100),
-            "map": Feed("mapper", "map", LOSSLESS, 2),
+            "map": Feed("mapper", "map", LOSSLESS, 2, TIMEOUT_S),
+            "once": Feed("once", "mark", LOSSLESS, 10),
             "pose": Feed("relay", "pose"),
             "tracks": Feed("vision-track", "out"),
         },
@@ -112,6 +119,8 @@ PARTS = ROLES | OPERATORS
 RESTARTED = [name for name, role in ROLES.items() if role.policy in ("always", "on-failure")] + ["vision"]
 STATIC = [name for name, role in ROLES.items() if role.policy != "dynamic"] + ["vision"]
 SOURCES = [*ROLES, "vision"]
+MORTAL = "once"
+"""it is not restarted: `rx` must be told once that it has failed, behind its last message"""
 
 
 def ports_of(part: str) -> list[str]:
