@@ -145,3 +145,37 @@ def test_restarted_node_gets_the_lock_that_its_dead_process_and_children_held(fl
     flow.node("driver", LOCKS, outputs=["out"], restart_policy="on-failure")
     ended = flow.run(timeout_s=30)
     assert ended.code == 0, ended
+
+
+FAILING_OPERATOR = """
+from dora import DoraStatus
+
+
+class Operator:
+    def on_event(self, event, send_output):
+        send_output("out", event["value"])
+        raise ValueError
+"""
+
+
+def test_readers_of_a_failed_operator_wait_for_its_restart(flow: Flow) -> None:
+    operator = flow.operator("op", FAILING_OPERATOR, inputs=TICKS, outputs=["out"])
+    flow.runtime("rt", operator, restart_policy="on-failure", max_restarts=1)
+    flow.node("reader", COOPERATIVE, inputs={"in": "rt/op/out"})
+    assert flow.run().code == 1
+    data = ["INPUT in", "INPUT in"]
+    said = [line for line in flow.said("reader") if line not in ("ready", *data)]
+    assert said == ["NODE_RESTARTED rt", "NODE_FAILED rt", "INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+    assert flow.said("reader").count("INPUT in") == 2
+
+
+STOPPING_OPERATOR = FAILING_OPERATOR.replace("raise ValueError", "return DoraStatus.STOP")
+
+
+def test_readers_of_an_operator_that_stops_go_on_with_its_next_run(flow: Flow) -> None:
+    operator = flow.operator("op", STOPPING_OPERATOR, inputs=TICKS, outputs=["out"])
+    flow.runtime("rt", operator, restart_policy="always", max_restarts=1)
+    flow.node("reader", COOPERATIVE, inputs={"in": "rt/op/out"})
+    assert flow.run().code == 0
+    said = [line for line in flow.said("reader") if line not in ("ready", "INPUT in")]
+    assert said == ["NODE_RESTARTED rt", "INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
