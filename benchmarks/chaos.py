@@ -234,7 +234,7 @@ class World:
 
     def stop_minder(self) -> str:
         """The minder stands still while a node ends."""
-        return self.pause("minder", [minder_pid(self.run)], self.one)
+        return self.pause("minder", [minder_pid(self.run)], self.choice.choice([self.one, self.for_good]))
 
     def stop_all(self) -> str:
         """Everything stands still."""

@@ -197,7 +197,7 @@ def test_a_lost_link_is_closed_only_if_no_exit_follows() -> None:
     play = Play(A, B)
     play.run("a", "b")
     assert play.tell(s.LinkLost("a")) == []
-    assert verdicts(play.pass_time(0.4)) == []
+    assert verdicts(play.pass_time(4.9)) == []
     assert verdicts(play.pass_time(0.2)) == [(CLOSED, "")]
 
 
@@ -205,7 +205,7 @@ def test_a_lost_link_before_a_failure_does_not_hide_the_failure() -> None:
     play = Play(A, B)
     play.run("a", "b")
     play.tell(s.LinkLost("a"))
-    assert verdicts(play.exit("a", 2, after_s=0.1)) == [(FAILED, "exited with code 2")]
+    assert verdicts(play.exit("a", 2, after_s=4.0)) == [(FAILED, "exited with code 2")]
 
 
 def test_a_sender_hears_that_its_reader_is_gone() -> None:
@@ -309,7 +309,7 @@ def test_time_that_was_lost_moves_every_deadline() -> None:
     assert play.supervisor.next_deadline_ns() == 165 * SECOND_NS
     play.connect("a", "b")
     play.tell(s.LinkLost("a"), s.TimeLost(60 * SECOND_NS))
-    assert play.supervisor.next_deadline_ns() == 160 * SECOND_NS + SECOND_NS // 2
+    assert play.supervisor.next_deadline_ns() == 165 * SECOND_NS
     play.exit("a")
     play.tell(s.TimeLost(60 * SECOND_NS))
     assert play.supervisor.next_deadline_ns() == 161 * SECOND_NS

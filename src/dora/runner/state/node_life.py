@@ -12,10 +12,8 @@ from dora.runner.state.ladder import StopLadder
 from dora.runner.state.restarts import RestartBudget
 from dora.runner.state.times import NS_PER_S, seconds_ns
 
-LINK_GRACE_NS: Final = NS_PER_S // 2
-"""a link that breaks without a word usually means that the exit report is on its way: NODE_FAILED goes first"""
-DEATH_GRACE_NS: Final = 5 * NS_PER_S
-"""the same where the node will be restarted: until then its outputs stay open, however late the report is"""
+LINK_GRACE_NS: Final = 5 * NS_PER_S
+"""a link that breaks without a word means that the exit report is on its way, however late: NODE_FAILED goes first"""
 CLOSING_GRACE_NS: Final = 2 * NS_PER_S
 """a program that closes its node is usually about to end: if it is restarted then, its outputs stay open"""
 

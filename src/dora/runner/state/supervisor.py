@@ -36,7 +36,7 @@ from dora.runner.state.barrier import Barrier
 from dora.runner.state.edges import EdgeBook
 from dora.runner.state.endings import describe, judge
 from dora.runner.state.ladder import StopLadder
-from dora.runner.state.node_life import CLOSING_GRACE_NS, DEATH_GRACE_NS, LINK_GRACE_NS, NodeLife, Phase
+from dora.runner.state.node_life import CLOSING_GRACE_NS, LINK_GRACE_NS, NodeLife, Phase
 from dora.runner.state.restarts import GiveUp, Restart
 from dora.runner.state.routes import ALL_LOGS, has_data_input, has_timer, logs_sender, routes_of, waits_in_barrier
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
@@ -252,7 +252,7 @@ class Supervisor:
         if life.phase is Phase.FOREIGN:
             return self._close_link(life)
         if life.is_connected and life.closing_ns is None:
-            life.closing_ns = now_ns + (DEATH_GRACE_NS if self._may_restart(life) else LINK_GRACE_NS)
+            life.closing_ns = now_ns + LINK_GRACE_NS
         return []
 
     def _note_exit(self, stimulus: s.ProcessExited, now_ns: int) -> list[Effect]:
