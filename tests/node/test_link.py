@@ -115,6 +115,14 @@ def test_last_handle_that_is_dropped_closes_the_outputs(runner: FakeRunner) -> N
     assert runner.hear() is None
 
 
+def test_interpreter_that_clears_up_does_not_end_the_link_before_its_process_ends(runner: FakeRunner) -> None:
+    node = runner.node()
+    node._link.socket.close()  # as the interpreter does at its end, long before the process is gone
+    runner.link.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        runner.hear()
+
+
 def test_handle_that_is_closed_twice_counts_once(runner: FakeRunner) -> None:
     sink = runner.sink("out")
     first = runner.node()

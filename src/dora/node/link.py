@@ -102,6 +102,8 @@ class Link:
         self.outputs_wired: deque[tuple[str, int, int]] = deque()
         self.wake_fd = -1
         self.socket: socket.socket = self._connect(identity)
+        self._held_fd = os.dup(self.socket.fileno())
+        """so that the runner sees the link end with the process, not when the interpreter begins to clear up"""
 
     # -- start -----------------------------------------------------------------------------------------------
 
@@ -316,9 +318,11 @@ class Link:
 
     def _close_fds(self) -> None:
         self.socket.close()
-        wake_fd, self.wake_fd = self.wake_fd, -1
-        if wake_fd >= 0:
-            os.close(wake_fd)
+        own = self.wake_fd, self._held_fd
+        self.wake_fd = self._held_fd = -1
+        for own_fd in own:
+            if own_fd >= 0:
+                os.close(own_fd)
         for box in (self.inbox, *self.outboxes.values()):
             for _, fds in box:
                 for fd in fds:
