@@ -62,6 +62,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "click": {"cli"},
     "rich": {"cli", "runner"},
     "uv": {"runner", "cli"},
+    "starlette": {"daemon"},
+    "uvicorn": {"daemon"},
+    "h11": {"control"},
 }
 """Distribution -> rows that may import it."""
 

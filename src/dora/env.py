@@ -29,5 +29,9 @@ VARIABLES: Final[dict[str, str]] = {
     TEST_WITH_INPUTS: "`Node()` runs without a dataflow and receives the events of this JSON file",
     TEST_WRITE_OUTPUTS_TO: "where such a node's outputs are written (default: `outputs.jsonl` beside the inputs)",
     TEST_NO_OUTPUT_TIME_OFFSET: "set: such outputs are written without their times",
+    "DORA_COORDINATOR_ADDR": "default of --coordinator-addr: the service on another machine",
+    "DORA_COORDINATOR_PORT": "default of --coordinator-port",
+    "DORA_COORDINATOR_INTERFACE": "default of `dora up --interface`",
+    "DORA_AUTH_TOKEN": "the token of a service on TCP, for the service and its clients",
     "DORA_ARENA_BYTES": "address space reserved per output (default 64 GiB, sparse)",
 }

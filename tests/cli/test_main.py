@@ -19,7 +19,7 @@ from dora.errors import DescriptorError, DoraError
 
 Capture = pytest.CaptureFixture[str]
 
-OVERVIEW = "Usage: dora COMMAND [ARGUMENTS]...\n\nCommands:\n  run       Run a dataflow"
+OVERVIEW = "Usage: dora COMMAND [ARGUMENTS]...\n\nCommands:\n  run  "
 
 
 def test_version_is_that_of_the_distribution(capsys: Capture) -> None:

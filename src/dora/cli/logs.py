@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
     from dora.logs.entry import LogEntry
     from dora.logs.formats import Format
+    from dora.logs.places import Run
     from dora.logs.reading import LogQuery
 
 _LOOK_S: Final = 0.1
 _BATCH: Final = 1000
 _EPILOG: Final = """\b
 Examples:
+  dora logs demo                               of the dataflow `demo`, running or ended
+  dora logs --follow                           of the only one that runs
   dora logs --local                            everything that the last run here has logged
   dora logs --local --follow --node camera     go on while the run does
   dora logs --local detection --tail 50        the last lines of the last run of detection.yml
@@ -90,7 +93,34 @@ def logs(wanted: str | None, surplus: str | None, **stated: Any) -> int:
         raise click.UsageError("--all-nodes and --node exclude each other")
     if stated["follows"] and stated["until_ns"] is not None:
         raise click.UsageError("--follow and --until exclude each other")
+    found = None if stated["is_local"] else _known_run(wanted)
+    if found is not None:
+        return show_run(found, _query(stated), stated["layout"], follows=stated["follows"])
     return show_local(Path(), wanted, _query(stated), stated["layout"], follows=stated["follows"])
+
+
+def _known_run(wanted: str | None) -> Run | None:
+    """The run that is meant, running or known to the service; None: look in this directory.
+
+    Without a name it is the only one that runs: the latest here may be an old one.
+    """
+    from dora.control import ControlError, connect
+    from dora.logs.places import Run
+    from dora.messages import api
+
+    control = connect()
+    try:
+        if wanted is None:
+            running = [info for info in control.dataflows().dataflows if info.state not in api.ENDED]
+            if len(running) != 1:
+                return None
+            wanted = running[0].id
+        info = control.dataflow(wanted)
+    except ControlError as error:
+        if error.code == api.AMBIGUOUS:
+            raise
+        return None
+    return Run(info.id, Path(info.log_dir), info.started_ns, info.name, info.file) if info.log_dir else None
 
 
 def _query(stated: dict[str, Any]) -> LogQuery:
@@ -118,21 +148,31 @@ def show_local(base: Path, wanted: str | None, query: LogQuery, layout: str, *, 
     Raises:
         LogsNotFoundError: there are none of that run or node.
     """
+    from dora.logs.places import choose_run, find_runs
+
+    return show_run(choose_run(find_runs(base), wanted, base), query, layout, follows=follows)
+
+
+def show_run(run: Run, query: LogQuery, layout: str, *, follows: bool) -> int:
+    """Show the log files of a run; returns the exit code.
+
+    Raises:
+        LogsNotFoundError: there are none of that node.
+    """
     from dora.logs.formats import is_coloured, make_format
-    from dora.logs.places import LogsNotFoundError, choose_run, find_runs, is_going_on
+    from dora.logs.places import LogsNotFoundError, is_going_on
     from dora.logs.reading import RunReader
 
     _raise_descriptor_limit()
-    run = choose_run(find_runs(base), wanted, base)
     reader = RunReader(run, query)
     in_colour = is_coloured(os.environ, is_terminal=sys.stdout.isatty())
     shape = make_format(layout, is_coloured=in_colour, dataflow_id=run.id)
     try:
-        _print(reader.history(), shape)
+        print_entries(reader.history(), shape)
         is_over = not follows
         while not is_over:
             is_over = is_going_on(run.folder) is False  # asked first: what it said last must be read, too
-            _print(reader.news(), shape)
+            print_entries(reader.news(), shape)
             if not is_over:
                 time.sleep(_LOOK_S)
     except KeyboardInterrupt:
@@ -149,7 +189,8 @@ def show_local(base: Path, wanted: str | None, query: LogQuery, layout: str, *, 
     return 0
 
 
-def _print(entries: Iterable[LogEntry], shape: Format) -> None:
+def print_entries(entries: Iterable[LogEntry], shape: Format) -> None:
+    """Print entries, in batches."""
     waiting = iter(entries)
     while batch := list(islice(waiting, _BATCH)):
         sys.stdout.buffer.write(shape(batch))

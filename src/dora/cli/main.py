@@ -26,23 +26,42 @@ INTERRUPTED: Final = 130
 
 
 class Command(NamedTuple):
-    """Where a command is, and what it does in one line."""
+    """Where a command is, and what it does in one line; hidden: not in the overview."""
 
     module: str
     attribute: str
     help: str
+    is_hidden: bool = False
 
 
 COMMANDS: Final[dict[str, Command]] = {
     "run": Command("dora.cli.run", "run", "Run a dataflow on this machine until its nodes have ended"),
     "build": Command("dora.cli.build", "build", "Make the nodes of a dataflow ready to run, without running them"),
+    "up": Command("dora.cli.service", "up", "Start the background service, if it is not running"),
+    "down": Command("dora.cli.service", "down", "End the background service"),
+    "destroy": Command("dora.cli.service", "down", "The same as down", is_hidden=True),
+    "daemon": Command("dora.cli.service", "daemon", "Run the background service in the foreground", is_hidden=True),
+    "start": Command("dora.cli.start", "start", "Start a dataflow in the background"),
+    "stop": Command("dora.cli.stop", "stop", "Stop a dataflow, and wait until it has ended"),
+    "restart": Command("dora.cli.stop", "restart", "Stop a dataflow and start it again"),
+    "list": Command("dora.cli.list", "list_dataflows", "List the dataflows that run, and those that have ended"),
+    "ps": Command("dora.cli.list", "list_dataflows", "The same as list", is_hidden=True),
+    "clean": Command("dora.cli.list", "clean", "Forget the dataflows that have ended"),
     "logs": Command("dora.cli.logs", "logs", "Show what the nodes of a run have logged"),
+    "node": Command("dora.cli.node", "node", "See and control the nodes of running dataflows"),
+    "doctor": Command("dora.cli.doctor", "doctor", "Look for what is wrong, and say what to do about it"),
+    "status": Command("dora.cli.status", "status", "Say whether the service runs, and how many dataflows"),
+    "check": Command("dora.cli.status", "status", "The same as status", is_hidden=True),
     "validate": Command("dora.cli.validate", "validate", "Check dataflow files without running anything"),
     "expand": Command("dora.cli.expand", "expand", "Print a dataflow with its modules replaced by their nodes"),
     "graph": Command("dora.cli.graph", "graph", "Draw a dataflow: a page to walk around in, or Mermaid text"),
     "new": Command("dora.cli.new", "new", "Write a dataflow, node or operator to start from"),
     "migrate": Command("dora.cli.migrate", "migrate", "Rewrite dataflow files of older versions, comments kept"),
     "schema": Command("dora.cli.schema", "schema", "Print the JSON schema of dataflow files, for editors"),
+    "system": Command("dora.cli.status", "system", "The state of dora on this machine", is_hidden=True),
+    "completion": Command("dora.cli.completion", "completion", "Print a script that completes commands in a shell"),
+    "complete-words": Command("dora.cli.completion", "complete_words", "For completion scripts", is_hidden=True),
+    "self": Command("dora.cli.own", "own", "Update or remove dora itself"),
 }
 
 
@@ -56,7 +75,10 @@ def run_command(argv: list[str]) -> int:
         print_problems(error.problems, "error", sys.stderr)
         return FAILED
     except DoraError as error:
+        print_problems(getattr(error, "problems", []), "error", sys.stderr)
         print(f"error: {error}", file=sys.stderr)
+        if getattr(error, "hint", ""):
+            print(f"hint: {getattr(error, 'hint', '')}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -99,7 +121,7 @@ def _call(command: Command, name: str, arguments: list[str]) -> int:
     # after the table, so that the overview and the version do not pay for it
     import click
 
-    loaded: click.Command = getattr(importlib.import_module(command.module), command.attribute)
+    loaded = load_command(command)
     try:
         code: Any = loaded.main(arguments, prog_name=f"dora {name}", standalone_mode=False)
     except click.UsageError as error:
@@ -111,6 +133,12 @@ def _call(command: Command, name: str, arguments: list[str]) -> int:
     except click.Abort:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def load_command(command: Command) -> click.Command:
+    """The click command itself."""
+    loaded: click.Command = getattr(importlib.import_module(command.module), command.attribute)
+    return loaded
 
 
 def _print_usage_error(error: click.UsageError, name: str) -> None:
@@ -137,8 +165,9 @@ def _reject(name: str) -> int:
 
 
 def _print_overview(stream: TextIO) -> None:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items()]
+    shown = {name: command for name, command in COMMANDS.items() if not command.is_hidden}
+    width = max(map(len, shown))
+    lines = [f"  {name:{width}}  {command.help}" for name, command in shown.items()]
     print("Usage: dora COMMAND [ARGUMENTS]...\n\nCommands:", *lines, sep="\n", file=stream)
     print(
         "\nOptions:\n  -h, --help     Show this overview; `dora COMMAND --help` shows more\n"

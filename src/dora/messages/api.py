@@ -109,6 +109,20 @@ class StopRequest(msgspec.Struct, frozen=True, kw_only=True):
     waits: bool = True
 
 
+class RestartRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop a dataflow if it runs, and start it again from its file, under its name; the answer is the new one.
+
+    Attributes:
+        grace_s, is_forced: of the stop.
+        environ, python: as in `StartRequest`.
+    """
+
+    grace_s: float | None = None
+    is_forced: bool = False
+    environ: dict[str, str] | None = None
+    python: str = ""
+
+
 class NodeStopRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Stop one node for good."""
 

@@ -264,12 +264,14 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
         exit_code: what `dora run` exits with.
         report: the block at the end: who failed and how, messages dropped.
         last: the run as it was then; its state is `FINISHED` or `FAILED`.
+        problems: what is wrong with the dataflow file, if that is why it ended; one line each.
     """
 
     exit_code: int
     report: str
     ended_ns: int
     last: Described
+    problems: list[str] = []
 
 
 Request = Union[Hello, Describe, Watch, Stop, StopNode, RestartNode, GetCounters, Tap, Untap]

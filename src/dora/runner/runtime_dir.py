@@ -11,14 +11,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import time
 from typing import Final
 
 from dora import env
 from dora.errors import ResourceError
 from dora.runner import minder
-from dora.transport.rendezvous import PREFIX, bases
+from dora.transport.rendezvous import PREFIX, bases, make_base
 
 UNFINISHED: Final = "new-"
 UNFINISHED_AGE_S: Final = 60.0
@@ -34,7 +33,7 @@ def create_runtime_dir() -> str:
     for base in bases(os.environ):
         is_asked_for = bool(os.environ.get(env.HOME)) and not refused
         try:
-            _make_base(base, is_asked_for)
+            make_base(base, is_asked_for=is_asked_for)
             return _create_in(base)
         except OSError as error:
             refused.append(f"{base}: {error.strerror or error}")
@@ -68,25 +67,6 @@ def sweep_stale() -> None:
                 _sweep(entry.path)
             elif entry.name.startswith(UNFINISHED) and _age_s(entry) > UNFINISHED_AGE_S:
                 minder.remove_tree(entry.path)
-
-
-def _make_base(base: str, is_asked_for: bool) -> None:
-    """Make sure that `base` is a directory of ours alone; its parents are only made where the user named it."""
-    if is_asked_for:
-        os.makedirs(base, 0o700, exist_ok=True)
-        return
-    try:
-        os.mkdir(base, 0o700)
-    except FileExistsError:
-        found = os.lstat(base)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise PermissionError(0, "belongs to another user") from None
-        if found.st_mode & 0o077:
-            os.chmod(base, 0o700)
-    else:
-        if os.stat(os.path.dirname(base)).st_uid not in (0, os.geteuid()):
-            os.rmdir(base)
-            raise PermissionError(0, "its parent belongs to another user")
 
 
 def _create_in(base: str) -> str:

@@ -22,9 +22,9 @@ _LONGEST_PATH: Final = 100
 _FD_BYTES: Final = array.array("i").itemsize
 
 
-def listen(path: str) -> socket.socket:
+def listen(path: str, *, kind: socket.SocketKind = socket.SOCK_SEQPACKET) -> socket.socket:
     """A non-blocking listener at `path`."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         with _short(path) as short:
             listener.bind(short)
@@ -36,9 +36,9 @@ def listen(path: str) -> socket.socket:
     return listener
 
 
-def connect(path: str) -> socket.socket:
+def connect(path: str, *, kind: socket.SocketKind = socket.SOCK_SEQPACKET) -> socket.socket:
     """A blocking connection to the listener at `path`; OSError if there is none."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    connection = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         with _short(path) as short:
             connection.connect(short)

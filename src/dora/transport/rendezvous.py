@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from dora import env
+from dora.errors import ResourceError
 from dora.transport import control
 
 PREFIX: Final = "run-"
@@ -22,6 +24,8 @@ ADMIN_SOCKET_NAME: Final = "admin.sock"
 """where a run answers questions about itself (`messages/runner_daemon.py`)"""
 RECORDS_NAME: Final = "records"
 """folder of a base in which background runs leave how they ended"""
+SERVICE_SOCKET_NAME: Final = "service.sock"
+"""in a base: where the background service of this user listens"""
 _CARD_NAME: Final = "nodes.json"
 
 
@@ -51,6 +55,45 @@ def bases(environ: Mapping[str, str]) -> list[str]:
     places.append(f"/run/user/{uid}/dora")
     places.append(os.path.join(environ.get("TMPDIR") or "/tmp", f"dora-{uid}"))
     return list(dict.fromkeys(os.path.abspath(place) for place in places if place))
+
+
+def usable_base(environ: Mapping[str, str]) -> str:
+    """The first of `bases` that is ours alone, made if missing.
+
+    Raises:
+        ResourceError: there is none; or DORA_HOME is set and cannot be used.
+    """
+    refused: list[str] = []
+    for base in bases(environ):
+        is_asked_for = bool(environ.get(env.HOME)) and not refused
+        try:
+            make_base(base, is_asked_for=is_asked_for)
+        except OSError as error:
+            refused.append(f"{base}: {error.strerror or error}")
+            if is_asked_for:
+                break
+        else:
+            return base
+    raise ResourceError("no place for the runtime directory of dora; tried " + "; ".join(refused))
+
+
+def make_base(base: str, *, is_asked_for: bool) -> None:
+    """Make sure that `base` is a directory of ours alone; its parents are only made where the user named it."""
+    if is_asked_for:
+        os.makedirs(base, 0o700, exist_ok=True)
+        return
+    try:
+        os.mkdir(base, 0o700)
+    except FileExistsError:
+        found = os.lstat(base)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise PermissionError(0, "belongs to another user") from None
+        if found.st_mode & 0o077:
+            os.chmod(base, 0o700)
+    else:
+        if os.stat(os.path.dirname(base)).st_uid not in (0, os.geteuid()):
+            os.rmdir(base)
+            raise PermissionError(0, "its parent belongs to another user")
 
 
 def leave_card(card: Card) -> None:

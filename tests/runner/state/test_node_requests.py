@@ -128,3 +128,13 @@ def test_a_forced_stop_ends_a_stop_that_takes_long() -> None:
     play.run("a", "b")
     play.tell(s.StopRequested("Ctrl-C"))
     assert play.tell(s.StopRequested("dora stop", is_forced=True), after_s=3)[-1] == e.Finish()
+
+
+def test_a_node_that_is_stopped_before_the_start_does_not_keep_the_others_waiting() -> None:
+    play = Play(A, B)
+    play.run("b")
+    play.tell(s.NodeStopRequested("a", 5.0))
+    assert play.pass_time(0.25) == [e.SignalNode("a", signal.SIGTERM)]
+    effects = play.exit("a", None, signal.SIGTERM)
+    assert ("Start", "b") in kinds(effects)
+    assert not play.supervisor.has_failed

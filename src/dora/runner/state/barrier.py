@@ -55,6 +55,10 @@ class Barrier:
             self.failed_by = node
         return self.failed_by == node
 
+    def note_left(self, node: str) -> bool:
+        """That node was taken out by the user, which is no failure of the start; True if this opens the barrier."""
+        return self.note_ready(node)
+
     def release(self) -> None:
         """A stop came: nobody waits any longer."""
         if self.failed_by is None:

@@ -43,6 +43,7 @@ class NodeLife:
         failed_start_of: the node because of which it was told that the dataflow will not start.
         kill_reason: the rule by which we killed this run of it.
         is_kill_planned: the user asked for its SIGKILL.
+        is_stop_asked: the user wants it to end.
         is_restart_asked: the user wants it to be started again after this run.
     """
 
@@ -84,6 +85,7 @@ class NodeLife:
         self.failed_start_of: str | None = None
         self.kill_reason: str | None = None
         self.is_kill_planned = False
+        self.is_stop_asked = False
         self.is_restart_asked = False
 
     def treatment(self, now_ns: int) -> Treatment:

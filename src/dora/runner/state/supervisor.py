@@ -191,12 +191,15 @@ class Supervisor:
             return []
         life.is_ready = True
         if self.barrier.is_member(life.id) and self.barrier.note_ready(life.id):
-            self._start_ns = now_ns
-            note = Note("all nodes are ready, starting dataflow", "debug")
-            return [note, *self._start(self.lives.values(), now_ns)]
+            return self._open_barrier(now_ns)
         if self.barrier.is_open or not waits_in_barrier(life.plan):
             return self._start([life], now_ns)
         return []
+
+    def _open_barrier(self, now_ns: int) -> list[Effect]:
+        self._start_ns = now_ns
+        note = Note("all nodes are ready, starting dataflow", "debug")
+        return [note, *self._start(self.lives.values(), now_ns)]
 
     def _start(self, lives: Iterable[NodeLife], now_ns: int) -> list[Effect]:
         """Release those who wait; behind a stop the STOP event is the first that they see."""
@@ -321,6 +324,8 @@ class Supervisor:
         return effects + self._end_before_start(life, how, farewell, now_ns)
 
     def _end_before_start(self, life: NodeLife, how: str, farewell: Note, now_ns: int) -> list[Effect]:
+        if life.is_stop_asked:
+            return [farewell, *(self._open_barrier(now_ns) if self.barrier.note_left(life.id) else [])]
         others = any(other.is_pending and waits_in_barrier(other.plan) for other in self.lives.values())
         if self.barrier.note_ended(life.id, others):
             return self._fail_start(life, how, now_ns)
@@ -358,6 +363,7 @@ class Supervisor:
         if life.phase in (Phase.PLANNED, Phase.BACKOFF):
             return self._end(life, StartAborted(), "not started any more", now_ns)
         life.is_restart_asked = False
+        life.is_stop_asked = True
         return self._stop_node(life, StopLadder(now_ns, seconds_ns(stimulus.grace_s)), is_forced=stimulus.is_forced)
 
     def _note_node_restart(self, stimulus: s.NodeRestartRequested, now_ns: int) -> list[Effect]:

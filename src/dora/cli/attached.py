@@ -1,0 +1,91 @@
+"""`dora start --attach`: the logs of a dataflow as they come, until it ends or Ctrl-C stops it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from dora.cli.logs import print_entries
+from dora.control import Control
+from dora.errors import DoraError
+from dora.logs.formats import is_coloured, make_format
+from dora.logs.places import Run, is_going_on
+from dora.logs.reading import LogQuery, RunReader
+from dora.messages import api
+
+_LOOK_S: Final = 0.05
+_BUILD_S: Final = 1.0
+
+
+def show_until_end(control: Control, info: api.DataflowInfo) -> int:
+    """Show all that it logs; returns the exit code."""
+    stopper = _Stopper(control, info)
+    while True:
+        try:
+            _follow(control, info)
+            break
+        except KeyboardInterrupt:
+            if stopper.is_asked:
+                stopper.kill()
+                print("error: killed by a second Ctrl-C", file=sys.stderr)
+                return 1
+            click.echo("stopping; Ctrl-C again kills it at once", err=True)
+            stopper.ask()
+    info = control.dataflow(info.id, wait="ended")
+    if info.state == "failed":
+        print(f"Dataflow {info.id} failed:\n{info.report}", file=sys.stderr)
+        return 1
+    if info.report:
+        click.echo(info.report, err=True)
+    return 0
+
+
+def _follow(control: Control, info: api.DataflowInfo) -> None:
+    while not info.log_dir and info.state not in api.ENDED:  # it is building
+        info = control.dataflow(info.id, wait="started", timeout_s=_BUILD_S)
+    if not info.log_dir:
+        return
+    run = Run(info.id, Path(info.log_dir), info.started_ns, info.name, info.file)
+    shape = make_format(
+        "pretty", is_coloured=is_coloured(os.environ, is_terminal=sys.stdout.isatty()), dataflow_id=info.id
+    )
+    reader = RunReader(run, LogQuery())
+    try:
+        print_entries(reader.history(), shape)
+        is_over = False
+        while not is_over:
+            time.sleep(_LOOK_S)
+            is_over = is_going_on(run.folder) is False  # asked first: what it said last must be read, too
+            print_entries(reader.news(), shape)
+    finally:
+        reader.close()
+
+
+class _Stopper:
+    """Stops the dataflow while its logs are shown."""
+
+    def __init__(self, control: Control, info: api.DataflowInfo) -> None:
+        self.is_asked = False
+        self._control = control
+        self._info = info
+
+    def ask(self) -> None:
+        """Stop it, on a thread: the service answers when it is over."""
+        self.is_asked = True
+        threading.Thread(target=self._stop, daemon=True).start()
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._control.stop(self._info.id, is_forced=True)
+
+    def _stop(self) -> None:
+        try:
+            self._control.stop(self._info.id)
+        except DoraError as error:
+            print(f"error: {error}", file=sys.stderr)

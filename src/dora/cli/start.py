@@ -1,0 +1,147 @@
+"""`dora start FILE`: a dataflow in the background, by the service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from dora.cli.durations import DURATION
+from dora.cli.targets import HELP, examples, service_options
+
+if TYPE_CHECKING:
+    from dora.control import Control
+    from dora.messages import api
+
+_STARTED_S: Final = 5.0
+_EXAMPLES: Final = """
+Examples:
+  dora start dataflow.yml --name demo     then `dora logs demo`, `dora list`, `dora stop demo`
+  dora start dataflow.yml --attach        and show what it logs; Ctrl-C stops it
+  dora start dataflow.yml --detach --env SPEED=2
+
+Without --attach and --detach it attaches on a terminal. The service is started if it is not running. Exit code 0: it
+runs (attached: it ended well); 1: it could not be started, or failed.
+"""
+
+
+def _settings(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words]
+    for (name, separator, _), word in zip(pairs, words, strict=True):
+        if not name or not separator:
+            raise click.ClickException(f"--env {word!r}: expected KEY=VALUE, for example --env SPEED=2")
+    return {name: value for name, _, value in pairs}
+
+
+class _Start(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The value of an option that may stand without one needs its `=`: the next word is the file."""
+        option = "--exit-when-nodes-finish"
+        return super().parse_args(ctx, [f"{word}=true" if word == option else word for word in args])
+
+
+@click.command(cls=_Start, context_settings=HELP, epilog=examples(_EXAMPLES))
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("-n", "--name", default="", metavar="NAME", help="What it is called; made up if not stated.")
+@click.option("--attach", is_flag=True, help="Show its logs until it ends; Ctrl-C stops it.")
+@click.option("--detach", is_flag=True, help="Return as soon as it runs.")
+@click.option("--uv", "uses_uv", is_flag=True, help="Nodes with a `build:` get a Python environment of their own.")
+@click.option("--env", multiple=True, callback=_settings, metavar="KEY=VALUE", help="Set a variable for all nodes.")
+@click.option("--grace", "grace_s", type=DURATION, default=10.0, metavar="TIME", help="From STOP to SIGTERM (10s).")
+@click.option(
+    "--exit-when-nodes-finish",
+    "exits_when_nodes_finish",
+    type=click.Choice(("true", "false"), case_sensitive=False),
+    metavar="[=true|false]",
+    help="A timer does not keep a node alive whose data inputs are closed.",
+)
+@click.option("--allow-shell-nodes", "allows_shell_nodes", is_flag=True, help="Allow nodes with `path: shell`.")
+@click.option("--hot-reload", "reloads_operators", is_flag=True, help="Operators reload their files when saved.")
+@click.option("--debug", is_flag=True, help="Accepted; running dataflows can always be inspected.")
+@service_options
+def start(attach: bool, detach: bool, debug: bool, host: str | None, port: int | None, **stated: Any) -> int:
+    """Start a dataflow in the background."""
+    if attach and detach:
+        raise click.UsageError("--attach and --detach exclude each other")
+    _check(stated["path"], stated["env"])
+    control = _service(host, port)
+    info = control.start("", request=_request(stated, is_local=host is None))
+    click.echo(f"dataflow start triggered: {info.id}")
+    if not attach and not detach:
+        attach = sys.stdin.isatty()
+        text = "attaching to dataflow (use `--detach` to run in background)"
+        click.echo(text if attach else "non-interactive mode: running in background", err=True)
+    return _attach(control, info) if attach else _report_start(control, info)
+
+
+def _check(path: Path, env: dict[str, str]) -> None:
+    """All that is wrong with the file, with its lines, before anything is started."""
+    from dora.dataflow.load import load_dataflow
+    from dora.dataflow.programs import check_local
+    from dora.errors import DescriptorError
+
+    dataflow = load_dataflow(path, overrides=env)
+    foreign = check_local(dataflow)
+    if foreign:
+        raise DescriptorError(foreign)
+
+
+def _service(host: str | None, port: int | None) -> Control:
+    from dora.cli.launching import bring_up
+    from dora.cli.targets import open_service
+
+    if host is not None or port is not None:
+        return open_service(host, port)
+    control, is_new = bring_up()
+    if is_new:
+        click.echo("started the dora service (`dora down` ends it)", err=True)
+    return control
+
+
+def _request(stated: dict[str, Any], *, is_local: bool) -> api.StartRequest:
+    """The nodes get the environment of this command, as with `dora run`; on another machine that of the service."""
+    from dora.messages import api
+
+    finish = stated["exits_when_nodes_finish"]
+    return api.StartRequest(
+        file=os.path.abspath(stated["path"]),
+        name=stated["name"],
+        env=stated["env"],
+        uses_uv=stated["uses_uv"],
+        environ=dict(os.environ) if is_local else None,
+        python=sys.executable if is_local else "",
+        grace_s=stated["grace_s"],
+        exits_when_nodes_finish=None if finish is None else finish == "true",
+        allows_shell_nodes=stated["allows_shell_nodes"],
+        reloads_operators=stated["reloads_operators"],
+    )
+
+
+def _report_start(control: Control, info: api.DataflowInfo) -> int:
+    """Say that it runs, or who is still waited for, or how it has failed."""
+    from dora.messages import api
+
+    if info.state not in api.ENDED:
+        info = control.dataflow(info.id, wait="started", timeout_s=_STARTED_S)
+    if info.state == "failed":
+        print(f"error: dataflow failed to start\n{info.report}", file=sys.stderr)
+        print(f"hint: `dora logs {info.name}` shows what its nodes have said", file=sys.stderr)
+        return 1
+    over = " and finished" if info.state in api.ENDED else ""
+    click.echo(f"dataflow started{over}: {info.id}")
+    if info.waits_for:
+        click.echo(f"still waiting for: {', '.join(info.waits_for)}", err=True)
+    click.echo(f"next: `dora logs {info.name} --follow`, `dora list`, `dora stop {info.name}`", err=True)
+    return 0
+
+
+def _attach(control: Control, info: api.DataflowInfo) -> int:
+    """Show the logs until it ends; the first Ctrl-C stops it, the second kills it."""
+    from dora.cli.attached import show_until_end
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return show_until_end(control, info)

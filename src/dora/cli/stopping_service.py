@@ -1,0 +1,112 @@
+"""`dora down`: ends the service, also one that hangs, and with --force its dataflows."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import time
+from typing import Final
+
+import click
+
+from dora.cli.targets import open_control
+from dora.control import Control, DirectControl
+from dora.errors import DoraError
+from dora.messages import api
+from dora.messages.runner_daemon import BACKGROUND
+from dora.runs.choosing import listed, shown_name
+from dora.transport import rendezvous
+
+_PATIENCE_S: Final = 5.0
+_LOOK_S: Final = 0.01
+_LOCK_NAME: Final = "service.lock"
+
+
+def end_service(host: str | None, port: int | None, *, is_forced: bool) -> int:
+    """End the service; returns the exit code."""
+    control = open_control(host, port)
+    try:
+        running = _background_runs(control)
+    except DoraError as error:
+        if not is_forced or host is not None:
+            raise
+        click.echo(f"the service does not answer ({error}); ending its process", err=True)
+        control, running = DirectControl(), []
+    if running and not is_forced and isinstance(control, Control):
+        print(f"error: {len(running)} dataflows are running:\n{listed(running)}", file=sys.stderr)
+        print("hint: `dora stop --all` or `dora down --force` stops them first", file=sys.stderr)
+        return 1
+    if is_forced and running:
+        click.echo(f"Stopping {len(running)} running dataflow(s) before teardown...")
+        for info in running:
+            with contextlib.suppress(DoraError):
+                control.stop(info.id, is_forced=True)
+    if isinstance(control, DirectControl):
+        return _without_service(running, is_forced=is_forced)
+    pid = control.shut_down().pid
+    if host is None and port is None:
+        _wait_for_end(pid)
+    click.echo(f"the dora service has ended (pid {pid})")
+    return 0
+
+
+def _background_runs(control: Control | DirectControl) -> list[api.DataflowInfo]:
+    infos = control.dataflows().dataflows
+    return [info for info in infos if info.state not in api.ENDED and info.origin == BACKGROUND]
+
+
+def _without_service(running: list[api.DataflowInfo], *, is_forced: bool) -> int:
+    """Nobody answers; with --force a process that holds the lock all the same is killed."""
+    holder = _lock_holder()
+    if holder and is_forced:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(holder, signal.SIGKILL)
+        _wait_for_end(holder)
+        click.echo(f"killed the service (pid {holder}), which did not answer")
+        return 0
+    if holder:
+        print(f"error: the service (pid {holder}) does not answer", file=sys.stderr)
+        print("hint: `dora down --force` kills it; dataflows go on", file=sys.stderr)
+        return 1
+    click.echo("the dora service is not running")
+    if running and not is_forced:
+        names = ", ".join(shown_name(info) for info in running)
+        click.echo(f"{len(running)} dataflows run without it ({names}); `dora stop --all` stops them", err=True)
+    return 0
+
+
+def _lock_holder() -> int:
+    """The process that is the service by its lock, or 0."""
+    for base in rendezvous.bases(os.environ):
+        path = os.path.join(base, _LOCK_NAME)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.pread(fd, 32, 0).decode(errors="replace").strip()
+            if text.isdecimal():
+                return int(text)
+        finally:
+            os.close(fd)
+    return 0
+
+
+def _wait_for_end(pid: int) -> None:
+    """Until that process is gone, so that an `up` that follows finds nothing of it."""
+    due_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < due_s and _is_alive(pid):
+        time.sleep(_LOOK_S)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False

@@ -1,0 +1,76 @@
+"""Finds the service: the one that is named, else that of this user on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Final
+
+from dora.control.direct import DirectControl
+from dora.control.failures import NoServiceError
+from dora.control.http import Address
+from dora.control.service import Control
+from dora.transport import control, rendezvous
+
+DEFAULT_PORT: Final = 6013
+TOKEN: Final = "DORA_AUTH_TOKEN"
+
+
+def connect(address: str | None = None, *, token: str | None = None) -> Control | DirectControl:
+    """A client of the service; where none runs and no address is given, one that asks the runs themselves.
+
+    Args:
+        address: `HOST`, `HOST:PORT` or the path of a Unix socket; None: the service of this user on this machine.
+        token: for an address on another machine; None: DORA_AUTH_TOKEN.
+
+    Raises:
+        NoServiceError: nobody listens at the address.
+    """
+    try:
+        return connect_to_service(address, token=token)
+    except NoServiceError:
+        if address is not None:
+            raise
+        return DirectControl()
+
+
+def connect_to_service(address: str | None = None, *, token: str | None = None) -> Control:
+    """As `connect`, but never without a service.
+
+    Raises:
+        NoServiceError: there is none.
+    """
+    if address is None:
+        path = find_socket(os.environ)
+        if path is None:
+            raise NoServiceError("the service is not running", "start it with `dora up`")
+        return Control(Address(path=path))
+    found = Control(_parse(address, os.environ.get(TOKEN, "") if token is None else token))
+    found.service()
+    return found
+
+
+def find_socket(environ: Mapping[str, str]) -> str | None:
+    """The socket of this user's service, or None when nobody listens."""
+    for base in rendezvous.bases(environ):
+        path = os.path.join(base, rendezvous.SERVICE_SOCKET_NAME)
+        try:
+            if os.stat(path).st_uid != os.geteuid():
+                continue
+            control.connect(path, kind=socket.SOCK_STREAM).close()
+        except OSError:
+            continue
+        return path
+    return None
+
+
+def _parse(text: str, token: str) -> Address:
+    if "/" in text and "://" not in text:
+        return Address(path=text)
+    host, separator, port = text.rpartition("://")[2].rstrip("/").rpartition(":")
+    if not separator or host.endswith(":") or (host.startswith("[") and not host.endswith("]")):
+        host, port = text, str(DEFAULT_PORT)
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise NoServiceError(f"{text!r} is no address", "expected HOST, HOST:PORT or the path of a socket")
+    return Address(host=host.strip("[]"), port=int(port), token=token)

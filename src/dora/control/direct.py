@@ -1,0 +1,139 @@
+"""What can be done without a service: ask the runs themselves, through their sockets.
+
+Strategy: the same methods as `Control`, as far as no service is needed: list, show, stop, restart nodes, read logs.
+What has ended is known only as far as background runs have left a record that no service has taken up yet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+from dora.control.failures import ControlError, NoServiceError
+from dora.errors import ConnectionLost, DoraError
+from dora.messages import api
+from dora.messages import runner_daemon as messages
+from dora.runs import views
+from dora.runs.choosing import ChoiceError, choose
+from dora.runs.framing import RunnerRefused
+from dora.runs.link import RunnerLink, describe_all
+from dora.runs.records import read_records
+from dora.runs.usage import UsageMeter
+
+_GRACE_EXTRA_S: Final = 30.0
+_CODES: Final[Mapping[str, str]] = {messages.UNKNOWN_NODE: api.UNKNOWN_NODE, messages.WRONG_VERSION: api.WRONG_VERSION}
+
+
+class DirectControl:
+    """The runs of this user on this machine.
+
+    Attributes:
+        has_service: false.
+    """
+
+    has_service: Final = False
+
+    def __init__(self) -> None:
+        self._meter = UsageMeter()
+
+    def __enter__(self) -> DirectControl:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing stays open between requests."""
+
+    def dataflows(self) -> api.DataflowList:
+        """All dataflows: running ones by name, then those that have ended, the latest first."""
+        found, faults = describe_all()
+        runs = [run for _, run in found]
+        usage = self._meter.measure(pid for run in runs for pid in views.pids_of(run))
+        running = sorted((views.summary(run, usage) for run in runs), key=lambda info: (info.name, info.id))
+        ended = [views.ended(record) for record in read_records(os.environ)]
+        return api.DataflowList(dataflows=[*running, *map(views.without_nodes, ended)], warnings=faults)
+
+    def dataflow(self, wanted: str, *, wait: str | None = None, timeout_s: float = 60.0) -> api.DataflowInfo:
+        """One dataflow with its nodes; `wait` needs the service."""
+        if wait is not None:
+            self._need_service("to wait for a dataflow")
+        info = self._choose(wanted)
+        for _, run in describe_all()[0]:
+            if run.dataflow_id == info.id:
+                return views.detail(run, self._meter.measure(views.pids_of(run)))
+        for record in read_records(os.environ):
+            if record.last.dataflow_id == info.id:
+                return views.ended(record)
+        return info
+
+    def stop(
+        self, wanted: str, *, grace_s: float | None = None, is_forced: bool = False, waits: bool = True
+    ) -> api.DataflowInfo:
+        """As `Control.stop`."""
+        info = self._choose(wanted)
+        path = self._path(info)
+        if path is None:
+            return info
+        try:
+            return self._stop(info, path, messages.Stop("dora stop", grace_s, is_forced), waits=waits)
+        except RunnerRefused as error:
+            raise _refusal(error) from None
+
+    def stop_node(self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False) -> api.DataflowInfo:
+        """As `Control.stop_node`."""
+        return self._ask_node(wanted, messages.StopNode(node, grace_s, is_forced))
+
+    def restart_node(self, wanted: str, node: str, *, grace_s: float = 5.0) -> api.DataflowInfo:
+        """As `Control.restart_node`."""
+        return self._ask_node(wanted, messages.RestartNode(node, grace_s))
+
+    def _choose(self, wanted: str) -> api.DataflowInfo:
+        try:
+            return choose(self.dataflows().dataflows, wanted)
+        except ChoiceError as error:
+            raise ControlError(api.Problem(code=error.code, message=str(error), hint=error.hint)) from None
+
+    def _path(self, info: api.DataflowInfo) -> str | None:
+        return next((path for path, run in describe_all()[0] if run.dataflow_id == info.id), None)
+
+    def _stop(self, info: api.DataflowInfo, path: str, request: messages.Stop, *, waits: bool) -> api.DataflowInfo:
+        with RunnerLink.open(path) as link:
+            link.ask(messages.Watch(), messages.Described)
+            link.ask(request, messages.Done)
+            if not waits:
+                return info
+            timeout_s = (10.0 if request.grace_s is None else request.grace_s) + _GRACE_EXTRA_S
+            try:
+                while (news := link.next_change(timeout_s)) is not None:
+                    if isinstance(news, messages.Ended):
+                        return views.without_nodes(views.ended(news))
+            except ConnectionLost:
+                return info
+        hint = f"`dora stop --force {info.name or info.id}`"
+        raise ControlError(
+            api.Problem(code=api.NO_ANSWER, message=f"`{info.name or info.id}` has not ended yet", hint=hint)
+        )
+
+    def _ask_node(self, wanted: str, request: messages.StopNode | messages.RestartNode) -> api.DataflowInfo:
+        info = self._choose(wanted)
+        path = self._path(info)
+        if path is None:
+            message = f"`{info.name or info.id}` is not running any more ({info.state})"
+            raise ControlError(api.Problem(code=api.NOT_RUNNING, message=message))
+        try:
+            with RunnerLink.open(path) as link:
+                link.ask(request, messages.Done)
+        except RunnerRefused as error:
+            raise _refusal(error) from None
+        except OSError as error:
+            raise ConnectionLost("the runner of the dataflow has ended") from error
+        return self.dataflow(info.id)
+
+    def _need_service(self, what: str) -> NoReturn:
+        raise NoServiceError(f"the service is needed {what}, and is not running", "start it with `dora up`")
+
+
+def _refusal(error: RunnerRefused) -> DoraError:
+    return ControlError(api.Problem(code=_CODES.get(error.code, api.NOT_POSSIBLE), message=str(error)))

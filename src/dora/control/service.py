@@ -1,0 +1,190 @@
+"""The client of the service: one method per request of its API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from dora.control.failures import ControlError
+from dora.control.http import Address, Answer, Exchange, lines_of
+from dora.errors import ProtocolError
+from dora.messages import api
+
+PATIENCE_S: Final = 30.0
+_STOP_EXTRA_S: Final = 60.0
+
+T = TypeVar("T", bound=msgspec.Struct)
+U = TypeVar("U")
+_NOTHING: Mapping[str, str] = {}
+
+
+class Control:
+    """The service at an address; threads may share it.
+
+    Every method raises `ControlError` when the service refuses, `NoServiceError` when there is none, and
+    `ConnectionLost` when it ends in between.  Dataflows are meant by id, beginning of an id, or name.
+
+    Attributes:
+        address: where it listens.
+        has_service: true; false for `DirectControl`.
+    """
+
+    has_service: Final = True
+
+    def __init__(self, address: Address) -> None:
+        self.address: Final = address
+
+    def __enter__(self) -> Control:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing stays open between requests."""
+
+    def service(self) -> api.ServiceInfo:
+        """The service itself."""
+        return self._ask("GET", "/v1/service", api.ServiceInfo)
+
+    def dataflows(self) -> api.DataflowList:
+        """All dataflows: running ones by name, then those that have ended, the latest first."""
+        return self._ask("GET", "/v1/dataflows", api.DataflowList)
+
+    def dataflow(self, wanted: str, *, wait: str | None = None, timeout_s: float = 60.0) -> api.DataflowInfo:
+        """One dataflow with its nodes.
+
+        Args:
+            wait: "started" or "ended": answer then, or as it is after `timeout_s`.
+        """
+        query = "" if wait is None else "?" + urlencode({"wait": wait, "timeout_s": timeout_s})
+        return self._ask("GET", _path(wanted) + query, api.DataflowInfo, timeout_s=PATIENCE_S + timeout_s)
+
+    def start(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        name: str = "",
+        env: Mapping[str, str] = _NOTHING,
+        uses_uv: bool = False,
+        request: api.StartRequest | None = None,
+    ) -> api.DataflowInfo:
+        """Start a dataflow in the background; returns when its runner answers, while its nodes may still start.
+
+        Args:
+            request: all that can be said about it, in place of the other arguments.
+        """
+        if request is None:
+            path = os.path.abspath(os.fspath(file))
+            request = api.StartRequest(file=path, name=name, env=dict(env), uses_uv=uses_uv)
+        return self._ask("POST", "/v1/dataflows", api.DataflowInfo, request, timeout_s=2 * PATIENCE_S)
+
+    def stop(
+        self, wanted: str, *, grace_s: float | None = None, is_forced: bool = False, waits: bool = True
+    ) -> api.DataflowInfo:
+        """Stop a dataflow; returns when it is over.
+
+        Args:
+            grace_s: from STOP to SIGTERM.
+            is_forced: SIGKILL at once.
+            waits: false: return at once.
+        """
+        body = api.StopRequest(grace_s=grace_s, is_forced=is_forced, waits=waits)
+        return self._ask("POST", _path(wanted) + "/stop", api.DataflowInfo, body, timeout_s=_long(grace_s))
+
+    def restart(
+        self,
+        wanted: str,
+        *,
+        grace_s: float | None = None,
+        is_forced: bool = False,
+        environ: dict[str, str] | None = None,
+        python: str = "",
+    ) -> api.DataflowInfo:
+        """Stop a dataflow if it runs, and start its file again under its name; returns the new one."""
+        body = api.RestartRequest(grace_s=grace_s, is_forced=is_forced, environ=environ, python=python)
+        return self._ask("POST", _path(wanted) + "/restart", api.DataflowInfo, body, timeout_s=_long(grace_s))
+
+    def stop_node(self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False) -> api.DataflowInfo:
+        """Stop one node for good; returns at once."""
+        body = api.NodeStopRequest(grace_s=grace_s, is_forced=is_forced)
+        return self._ask("POST", _path(wanted, node) + "/stop", api.DataflowInfo, body)
+
+    def restart_node(self, wanted: str, node: str, *, grace_s: float = 5.0) -> api.DataflowInfo:
+        """Stop one node and start it again, whatever its restart policy says; returns at once."""
+        body = api.NodeRestartRequest(grace_s=grace_s)
+        return self._ask("POST", _path(wanted, node) + "/restart", api.DataflowInfo, body)
+
+    def forget(self, wanted: str) -> api.DataflowInfo:
+        """Forget a dataflow that has ended; its log files stay."""
+        return self._ask("DELETE", _path(wanted), api.DataflowInfo)
+
+    def clean(self) -> api.CleanResult:
+        """Forget all that have ended; their log files stay."""
+        return self._ask("POST", "/v1/clean", api.CleanResult)
+
+    def shut_down(self) -> api.ServiceInfo:
+        """End the service; dataflows go on."""
+        return self._ask("POST", "/v1/service/shutdown", api.ServiceInfo)
+
+    def events(self) -> Iterator[api.StateEvent]:
+        """The states now, and then every change, until the service ends."""
+        return self._stream("/v1/events", lambda line: msgspec.json.decode(line, type=api.StateEvent))
+
+    def logs(
+        self, wanted: str, *, node: str = "", follows: bool = False, tail: int | None = None
+    ) -> Iterator[dict[str, object]]:
+        """What the nodes have logged, as `dora logs --log-format json` shows it; if followed, until the end."""
+        query: dict[str, object] = {"follow": str(follows).lower()}
+        query |= {"node": node} if node else {}
+        query |= {} if tail is None else {"tail": tail}
+        return self._stream(f"{_path(wanted)}/logs?{urlencode(query)}", lambda line: dict(msgspec.json.decode(line)))
+
+    def _ask(
+        self,
+        method: str,
+        target: str,
+        kind: type[T],
+        body: msgspec.Struct | None = None,
+        *,
+        timeout_s: float = PATIENCE_S,
+    ) -> T:
+        with Exchange(self.address, timeout_s) as exchange:
+            answer = exchange.send(method, target, None if body is None else api.encode(body))
+            data = b"".join(answer.body)
+        if answer.status != 200:
+            raise ControlError(_problem(answer.status, data, self.address))
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.MsgspecError as error:
+            raise ProtocolError(
+                f"the service on {self.address} said something that is not understood: {error}"
+            ) from error
+
+    def _stream(self, target: str, read: Callable[[bytes], U]) -> Iterator[U]:
+        with Exchange(self.address, None) as exchange:
+            answer: Answer = exchange.send("GET", target, None)
+            if answer.status != 200:
+                raise ControlError(_problem(answer.status, b"".join(answer.body), self.address))
+            for line in lines_of(answer.body):
+                yield read(line)
+
+
+def _path(wanted: str, node: str | None = None) -> str:
+    path = f"/v1/dataflows/{quote(wanted, safe='')}"
+    return path if node is None else f"{path}/nodes/{quote(node, safe='')}"
+
+
+def _long(grace_s: float | None) -> float:
+    return (10.0 if grace_s is None else grace_s) + _STOP_EXTRA_S
+
+
+def _problem(status: int, data: bytes, address: Address) -> api.Problem:
+    try:
+        return msgspec.json.decode(data, type=api.Problem)
+    except msgspec.MsgspecError:
+        return api.Problem(code=api.INTERNAL, message=f"what listens on {address} answered with status {status}")

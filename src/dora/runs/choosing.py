@@ -1,0 +1,94 @@
+"""Which dataflow is meant: an id, the beginning of one, or a name (dora cli, section 2.4).
+
+Strategy: what runs goes before what is over; of several that are over under one name, the latest is meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Final
+
+from dora.errors import DoraError
+from dora.messages import api
+
+_SHORTEST_PREFIX: Final = 4
+_MOST_LISTED: Final = 10
+
+
+class ChoiceError(DoraError):
+    """No dataflow, or more than one, is meant.
+
+    Attributes:
+        code: `messages.api.UNKNOWN_DATAFLOW` or `AMBIGUOUS`.
+        hint: what to do about it.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code: Final = code
+        self.hint: Final = hint
+
+
+def choose(dataflows: Sequence[api.DataflowInfo], wanted: str) -> api.DataflowInfo:
+    """The one that `wanted` means.
+
+    Args:
+        dataflows: running ones first, then those that are over, the latest first.
+
+    Raises:
+        ChoiceError: none, or several.
+    """
+    for found in dataflows:
+        if wanted in (found.id, found.name) and wanted:
+            return found
+    starts = [found for found in dataflows if len(wanted) >= _SHORTEST_PREFIX and found.id.startswith(wanted.lower())]
+    if len(starts) == 1:
+        return starts[0]
+    if starts:
+        raise ChoiceError(api.AMBIGUOUS, f"`{wanted}` is the beginning of {len(starts)} ids:\n{listed(starts)}")
+    raise _unknown(dataflows, wanted)
+
+
+def choose_running(dataflows: Sequence[api.DataflowInfo]) -> api.DataflowInfo:
+    """The only one that runs.
+
+    Raises:
+        ChoiceError: none does, or several do.
+    """
+    running = [found for found in dataflows if found.state not in api.ENDED]
+    if len(running) == 1:
+        return running[0]
+    if not running:
+        raise ChoiceError(api.UNKNOWN_DATAFLOW, "no dataflow is running", "start one with `dora start FILE`")
+    raise ChoiceError(
+        api.AMBIGUOUS,
+        f"{len(running)} dataflows are running, say which is meant:\n{listed(running)}",
+        "name it, or use its id",
+    )
+
+
+def listed(dataflows: Sequence[api.DataflowInfo]) -> str:
+    """One line each, for a message."""
+    lines = [f"  {found.id}  {shown_name(found)}" for found in dataflows[:_MOST_LISTED]]
+    if len(dataflows) > _MOST_LISTED:
+        lines.append(f"  and {len(dataflows) - _MOST_LISTED} more")
+    return "\n".join(lines)
+
+
+def shown_name(found: api.DataflowInfo) -> str:
+    """Its name; of one in somebody's terminal, its file."""
+    return found.name or f"({found.file.rpartition('/')[2]})"
+
+
+def _unknown(dataflows: Sequence[api.DataflowInfo], wanted: str) -> ChoiceError:
+    names = [found.name for found in dataflows if found.name]
+    close = difflib.get_close_matches(wanted, names, n=1)
+    running = [found for found in dataflows if found.state not in api.ENDED]
+    message = f"there is no dataflow `{wanted}`"
+    if running:
+        message += f"; running are:\n{listed(running)}"
+    else:
+        message += ", and none is running"
+    hint = f"did you mean `{close[0]}`?" if close else "`dora list` shows all that are known"
+    return ChoiceError(api.UNKNOWN_DATAFLOW, message, hint)
