@@ -80,7 +80,7 @@ def _without_service(running: list[api.DataflowInfo], *, is_forced: bool) -> int
 
 def _lock_holder() -> int:
     """The process that is the service by its lock, or 0."""
-    for base in rendezvous.bases(os.environ):
+    for base in rendezvous.places_to_look(os.environ):
         path = os.path.join(base, _LOCK_NAME)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -53,7 +53,7 @@ def connect_to_service(address: str | None = None, *, token: str | None = None) 
 
 def find_socket(environ: Mapping[str, str]) -> str | None:
     """The socket of this user's service, or None when nobody listens."""
-    for base in rendezvous.bases(environ):
+    for base in rendezvous.places_to_look(environ):
         path = os.path.join(base, rendezvous.SERVICE_SOCKET_NAME)
         try:
             if os.stat(path).st_uid != os.geteuid():

@@ -135,7 +135,7 @@ class Starter:
         chosen = dict(self._environ if request.environ is None else request.environ)
         for name in _NOT_FOR_RUNNERS:
             chosen.pop(name, None)
-        if self._base not in rendezvous.bases(chosen):
+        if self._base not in rendezvous.places_to_look(chosen):
             chosen[env.HOME] = self._base  # or it would not be found
         return chosen
 

@@ -14,7 +14,7 @@ from dora.transport import rendezvous
 def read_records(environ: Mapping[str, str]) -> list[messages.Ended]:
     """All records of this user, the latest first; they stay where they are."""
     found: list[messages.Ended] = []
-    for base in rendezvous.bases(environ):
+    for base in rendezvous.places_to_look(environ):
         folder = os.path.join(base, rendezvous.RECORDS_NAME)
         try:
             if os.stat(folder).st_uid != os.geteuid():

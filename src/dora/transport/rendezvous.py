@@ -57,6 +57,12 @@ def bases(environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(os.path.abspath(place) for place in places if place))
 
 
+def places_to_look(environ: Mapping[str, str]) -> list[str]:
+    """Where runs and the service are looked for: DORA_HOME alone where it is set, so that it sets a world apart."""
+    home = environ.get(env.HOME)
+    return [os.path.abspath(home)] if home else bases(environ)
+
+
 def usable_base(environ: Mapping[str, str]) -> str:
     """The first of `bases` that is ours alone, made if missing.
 
@@ -113,7 +119,9 @@ def running(environ: Mapping[str, str]) -> list[Card]:
 
 def admin_sockets(environ: Mapping[str, str]) -> list[str]:
     """Where the runs of this user can be asked, dead ones included: the caller connects, or is refused."""
-    found = [os.path.join(entry.path, ADMIN_SOCKET_NAME) for base in bases(environ) for entry in _runs_in(base)]
+    found = [
+        os.path.join(entry.path, ADMIN_SOCKET_NAME) for base in places_to_look(environ) for entry in _runs_in(base)
+    ]
     return sorted(path for path in found if os.path.exists(path))
 
 
