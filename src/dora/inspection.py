@@ -24,10 +24,10 @@ from dora.clock import HybridClock
 from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
 from dora.node.inputs import Input
+from dora.runs.counters import CountersView
 from dora.runs.framing import Arrived, RunnerRefused, close_all
 from dora.runs.link import RunnerLink
-from dora.transport.counters import EDGE_DROPPED, EDGE_SENT, SIZE_BYTES, CountersPage
-from dora.transport.receiving import Mapping, ReceiveEdge
+from dora.transport.receiving import ReceiveEdge
 
 _OWN_WORDS: Final = 16
 _IS_OVER: Final = (node_runner.CLOSED, node_runner.FAILED)
@@ -51,10 +51,11 @@ class Message(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What a tap's sender has sent to it, and what of that was dropped because it was not read in time."""
+    """What a tap's sender has sent to it, and how much of that was dropped because it was not read in time."""
 
     sent: int
     dropped: int
+    size_bytes: int
 
 
 class Tap:
@@ -89,9 +90,7 @@ class Inspection:
         self._own: Final = memoryview(bytearray(8 * _OWN_WORDS)).cast("Q")  # where a node would count what it takes
         self._poll: Final = select.epoll()
         self._poll.register(link.fileno(), select.EPOLLIN)
-        _, fds = link.ask_for_fds(messages.GetCounters(), messages.Counters)
-        self._page: Final = Mapping(fds[0], SIZE_BYTES)
-        self._words: Final = self._page.view.cast("Q")
+        self._counters: Final = CountersView(link)
 
     def open(self, node: str, output: str, *, queue_size: int) -> Tap:
         """Look at one more output, from now on.
@@ -107,9 +106,9 @@ class Inspection:
     def counts(self, tap: Tap) -> Counts:
         """What was sent to a tap so far."""
         if tap.slot < 0:
-            return Counts(0, 0)
-        at = CountersPage.edge_word(tap.slot)
-        return Counts(self._words[at + EDGE_SENT], self._words[at + EDGE_DROPPED])
+            return Counts(0, 0, 0)
+        counts = self._counters.edge(tap.slot)
+        return Counts(counts.sent, counts.dropped, counts.bytes)
 
     @property
     def path(self) -> str:
@@ -152,7 +151,7 @@ class Inspection:
                 edge.link.close()
             tap.input.edges.clear()
         self._untold.clear()
-        self._words.release()
+        self._counters.close()
         self._poll.close()
         self._link.close()
 

@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "clean": Command("dora.cli.list", "clean", "Forget the dataflows that have ended"),
     "logs": Command("dora.cli.logs", "logs", "Show what the nodes of a run have logged"),
     "node": Command("dora.cli.node", "node", "See and control the nodes of running dataflows"),
+    "topic": Command("dora.cli.topic", "topic", "Look at the messages of running dataflows"),
     "doctor": Command("dora.cli.doctor", "doctor", "Look for what is wrong, and say what to do about it"),
     "status": Command("dora.cli.status", "status", "Say whether the service runs, and how many dataflows"),
     "check": Command("dora.cli.status", "status", "The same as status", is_hidden=True),

@@ -76,6 +76,14 @@ class NodeCounts(NamedTuple):
     calls: int
 
 
+def read_edge(words: memoryview, slot: int) -> EdgeCounts:
+    """One edge, from the words of a page."""
+    at = CountersPage.edge_word(slot)
+    sent, dropped, size, last, waiting = words[at : at + 5]
+    let_go = words[at + EDGE_LET_GO]
+    return EdgeCounts(sent, dropped + let_go, size, last, waiting, words[at + EDGE_TAKEN] - let_go)
+
+
 class CountersPage:
     """A mapping of the page.
 
@@ -124,11 +132,7 @@ class CountersPage:
 
     def edge(self, slot: int) -> EdgeCounts:
         """Read one edge."""
-        at = self.edge_word(slot)
-        words = self.words
-        sent, dropped, size, last, waiting = words[at : at + 5]
-        let_go = words[at + EDGE_LET_GO]
-        return EdgeCounts(sent, dropped + let_go, size, last, waiting, words[at + EDGE_TAKEN] - let_go)
+        return read_edge(self.words, slot)
 
     def node(self, slot: int) -> NodeCounts:
         """Read one node."""
