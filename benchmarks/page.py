@@ -95,6 +95,14 @@ WITHOUT_BUDGET = [
         for size, name in ((8, "8 B"), (4096, "4 KB"), (400_000, "400 KB"), (4_000_000, "4 MB"), (40_000_000, "40 MB"))
     ),
     Row("8 relays, p99", "chain-512", "p99_us", "us"),
+    *(
+        Row(f"{what}, {name}, p50 at 200 Hz", f"{case}-{size}", "p50_us", "us")
+        for size, name in ((512, "512 B"), (4_000_000, "4 MB"))
+        for case, what in (
+            ("operators", "operator to operator, in one process here, in two on dora-rs"),
+            ("operators-apart", "operator to operator, in two processes on both"),
+        )
+    ),
     Row("fan-out, last receiver p99", "fan-out-512", "p99_us", "us"),
     *(
         Row(f"bandwidth, {name}", f"bandwidth-{size}", "gigabytes_per_s", "GB/s", is_more_better=True)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from end_to_end.running import Flow, Run, wait_until
+from end_to_end.running import Flow, Run, is_alive, wait_until
 from end_to_end.scenarios import ends
 from end_to_end.scenarios.marks import hold
 
@@ -153,6 +153,43 @@ def test_restarted_reader_gets_what_was_queued_for_it_by_a_sender(flow: Flow, se
     assert found == [f"INPUT in {i}" for i in range(50)]
     assert "dropped" not in ended.stderr
     assert "undelivered" not in ended.stderr
+
+
+def test_queue_of_an_exited_sender_is_told_as_undelivered_when_its_reader_restarts(flow: Flow) -> None:
+    sender = """
+    from dora import Node
+
+    node = Node()
+    for number in range(5):
+        node.send_output("out", bytes([number]))
+    """
+    reader = """
+    import os, time
+    from dora import Node
+
+    node = Node()
+    if not node.restart_count():
+        while not os.path.exists("exited"):
+            time.sleep(0.01)
+        while node.next()["id"] != "in":
+            pass
+        os._exit(3)
+    for event in node:
+        if event["id"] == "in":
+            print(event["type"], flush=True)
+    """
+    flow.node("sender", sender, outputs=["out"])
+    lossless = {"source": "sender/out", "queue_size": 10, "queue_policy": "backpressure"}
+    inputs = {"in": lossless, "tick": "dora/timer/millis/100"}
+    flow.node("reader", reader, inputs=inputs, restart_policy="on-failure", max_restarts=1)
+    run = flow.start()
+    sender_pid = run.wait_nodes("sender")["sender"]
+    wait_until(lambda: not is_alive(sender_pid), what="the sender's exit")
+    (flow.folder / "exited").touch()
+    run.wait_said("reader", "INPUT_CLOSED")
+    ended = run.stop()
+    assert flow.said("reader") == ["INPUT_CLOSED"]
+    assert "undelivered 4 of 5 on reader/in (queue_size 10, backpressure)" in ended.stderr, ended
 
 
 def test_node_that_lets_go_of_its_handle_closes_its_outputs_and_lives_on(flow: Flow) -> None:
