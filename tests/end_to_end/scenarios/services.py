@@ -164,7 +164,7 @@ def _run(flow: Flow, count: int, server: str, client: str, replies: dict[str, st
     for n in CLIENTS:
         source = BEGINNING + client + ENDING
         flow.node(f"client{n}", source, inputs=inputs, outputs=[f"ask{n}"], env={"COUNT": count})
-    ended = flow.run(timeout_s=60 + count / 50)
+    ended = flow.run(timeout_s=60 + count / 20)
     assert ended.code == 0, ended
     found = [flow.figures(f"client{n}") for n in CLIENTS]
     return [
