@@ -81,3 +81,10 @@ def test_endless_line_takes_no_more_memory_than_the_limit() -> None:
         splitter.feed(b"x" * 64, 0)
     assert splitter.close(0) == ["x" * 100 + TRUNCATED]
     assert splitter._held_bytes == 0
+
+
+def test_progress_bar_goes_on_after_the_clock_was_set_back() -> None:
+    splitter = LineSplitter()
+    hour_ns = 3_600_000_000_000
+    assert splitter.feed(b"1%\r2%", 2 * hour_ns) == ["1%"]
+    assert splitter.feed(b"\r3%", hour_ns) == ["2%"]

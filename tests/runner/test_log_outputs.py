@@ -147,3 +147,16 @@ def test_a_closed_edge_ends_after_what_is_queued(bench: Bench) -> None:
     bench.outputs.close_edge(reader.edge.route.sender, reader.edge.number)
     assert messages(reader.take()) == ["last"]
     assert reader.is_at_end()
+
+
+def test_lines_for_readers_that_give_no_memory_back_are_counted_as_dropped(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("DORA_ARENA_BYTES", str(1 << 24))
+    bench: Bench = request.getfixturevalue("bench")
+    for _ in range(20):
+        bench.outputs.entries([entry("info", "x" * 1_000_000)])
+        bench.readers["all"].take()
+    counts = bench.page.edge(bench.readers["all"].edge.route.slot)
+    assert counts.sent == 20
+    assert 4 <= counts.dropped < 20

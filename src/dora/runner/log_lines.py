@@ -71,10 +71,14 @@ class LineSplitter:
     def _shown_updates(self, updates: list[bytes], now_ns: int) -> list[str]:
         shown: list[str] = []
         for update in updates:
-            if update and (self._last_update_ns is None or now_ns - self._last_update_ns >= UPDATE_INTERVAL_NS):
+            if update and not self._has_just_shown_one(now_ns):
                 self._last_update_ns = now_ns
                 shown.append(_text(update, self._limit_bytes))
         return shown
+
+    def _has_just_shown_one(self, now_ns: int) -> bool:
+        last_ns = self._last_update_ns
+        return last_ns is not None and 0 <= now_ns - last_ns < UPDATE_INTERVAL_NS  # below 0: the clock was set back
 
     def _hold(self, rest: bytes, now_ns: int) -> list[str]:
         """Keep a part of a line; returns the updates in front of it."""

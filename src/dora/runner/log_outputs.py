@@ -49,7 +49,12 @@ class _LogOutput:
         if offset < 0:
             for edge in self.edges:
                 edge.reclaim()
-            offset = self.arena.allocate(size)
+            try:
+                offset = self.arena.allocate(size)
+            except MemoryError:  # a reader that gives nothing back: its loss, and it is counted
+                for edge in edges:
+                    edge.count_lost(size)
+                return
         raw = _OFFSETS.pack(0, len(text)) + text
         libc.memmove_held(self.arena.address + offset, raw, size)
         record = RECORD.pack(self._sequence, offset, size, 1, sent_ns, _TEXT_REFERENCE, 0, 0, _TEXT, 0)
