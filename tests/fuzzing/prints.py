@@ -32,7 +32,7 @@ def lines(data: bytes) -> None:
     """A node prints anything: every line becomes an entry that can be stored, read again, shown and sent."""
     choices = Choices(data)
     with tempfile.TemporaryDirectory(prefix="dora-fuzz-") as folder:
-        limit = choices.one((None, 10, 300))
+        limit = choices.one((None, 200, 2000))
         file = LogFile(Path(folder) / "log_a.jsonl", limit, 1000)
         log = NodeLog("a", file, LogSettings(min_log_level=choices.one((None, *LEVELS))), warn=lambda text: None)
         entries = []
