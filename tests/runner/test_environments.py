@@ -22,7 +22,7 @@ from dora.errors import NodeError
 from dora.runner import environments
 from dora.runner.builds import build_all
 from dora.runner.built import Listener
-from dora.runner.environments import Environment, environments_of
+from dora.runner.environments import environments_of
 from dora.runner.interpreter import command_for, environment_for
 from dora.runner.options import BuildOptions
 
@@ -230,17 +230,6 @@ def test_dora_that_a_build_replaced_all_the_same_is_put_back(folder: Folder, sha
     assert infos == {f"dora_rs-{dora.__version__}.dist-info"}
     node = Node("d", "d.py", build=build)
     assert run_node(node, folder, env, "import dora; print(dora.Node.__name__)") == "Node\n"
-
-
-@pytest.mark.parametrize(
-    ("numpy", "pyarrow", "fits"), [("1.26.4", "26.0.1", False), ("2.0.0", "26.0.1", True), ("1.26.4", "25.0.1", True)]
-)
-def test_pyarrow_that_refuses_the_numpy_of_a_build_is_noticed(
-    tmp_path: Path, numpy: str, pyarrow: str, fits: bool
-) -> None:
-    for name in (f"numpy-{numpy}", f"pyarrow-{pyarrow}", "numpy_financial-1.0"):
-        (tmp_path / "lib" / "python3.11" / "site-packages" / f"{name}.dist-info").mkdir(parents=True)
-    assert Environment(tmp_path, "python", "recipe").has_fitting_pyarrow == fits
 
 
 def test_environment_is_made_from_the_python_that_the_node_states(folder: Folder, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def _address(ctx: click.Context, param: click.Parameter, word: str | None) -> st
 @click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Show nothing but failures.")
 def build(path: Path, **stated: Any) -> int:
     """Make the nodes of a dataflow ready to run: sources, environments, `build:` lines."""
-    from dora.runner.foreground import build_dataflow
+    from dora.runner.building import build_dataflow
     from dora.runner.options import RunOptions
 
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by `&` in a script; a SIGINT is then meant for this process

@@ -86,7 +86,7 @@ def _run(options: RunOptions) -> int:
 
 
 def _build(options: RunOptions) -> int:
-    from dora.runner.foreground import build_dataflow
+    from dora.runner.building import build_dataflow
 
     build_dataflow(options)
     return 0

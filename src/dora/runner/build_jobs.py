@@ -15,7 +15,7 @@ from typing import Final
 from dora.dataflow.descriptor import Dataflow
 from dora.dataflow.lockfile import Lock, LockedCommit, lock_path, read_lock, ref_text, write_lock
 from dora.errors import ResourceError
-from dora.runner import build_state, downloads, environments, git_sources
+from dora.runner import build_state, environments, git_sources
 from dora.runner.build_plan import Job, Planner
 from dora.runner.built import Built, Listener
 from dora.runner.git_sources import GitSources
@@ -116,7 +116,7 @@ class _Work:
         sources = {str(node.id): node.git for node in self._dataflow.nodes if node.git is not None}
         locked = {name: LockedCommit(git.url, commits[name], ref_text(git)) for name, git in sources.items()}
         files = self.planner.downloads()
-        return Lock(locked, {url: downloads.checksum_of(str(file)) for url, file in files.items()})
+        return Lock(locked, {url: build_state.checksum_of(file) for url, file in files.items()})
 
 
 @contextmanager

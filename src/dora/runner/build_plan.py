@@ -19,7 +19,7 @@ from typing import Final
 
 from dora.dataflow.descriptor import Dataflow, Node
 from dora.errors import DescriptorError
-from dora.runner import build_state, downloads, environments
+from dora.runner import build_state, environments
 from dora.runner.built import Built
 from dora.runner.environments import Environment
 from dora.runner.interpreter import base_environment, downloads_of, interpreter_for
@@ -28,6 +28,7 @@ from dora.runner.own_wheel import cache_dir
 from dora.runner.pip_guard import guard_of_pip
 from dora.runner.stated_python import StatedPython, located, stated_python
 
+DOWNLOAD_SCRIPT: Final = str(Path(__file__).with_name("downloads.py"))
 FAILED_COMMAND: Final = "DORA_FAILED_COMMAND"
 BASH_TRAP: Final = f"""trap 'printf %s "$BASH_COMMAND" >"${FAILED_COMMAND}"' ERR\n"""
 """Tells which command of the script ended it; the variable names the file to write to."""
@@ -164,10 +165,10 @@ class Planner:
     def _is_downloaded(self, file: Path, sha256: str | None) -> bool:
         if self.options.is_forced or not file.exists():
             return False
-        return sha256 is None or downloads.checksum_of(str(file)) == sha256.lower()
+        return sha256 is None or build_state.checksum_of(file) == sha256.lower()
 
     def _download_step(self, url: str, file: Path, sha256: str | None) -> Step:
-        argv = (sys.executable, "-I", downloads.__file__, url, str(file), sha256 or "")
+        argv = (sys.executable, "-I", DOWNLOAD_SCRIPT, url, str(file), sha256 or "")
         return Step(argv, dict(self.environ), "downloading", f"download of {url}", is_own=True)
 
     def _cache(self) -> Path:
@@ -187,24 +188,15 @@ class Planner:
     def _managed_build_steps(self, node: Node, env: Environment, uv: str) -> list[Step]:
         variables = self._managed_variables(node, env) | {"PYTHONUNBUFFERED": "1"}
         script = _script_step(node, environments.PIP_THROUGH_UV.format(uv=shlex.quote(uv)), variables)
-        own = environments.variables_to_create(variables)
         put_back = Step(
             env.put_back_command(uv, self._cache()),
-            own,
+            environments.variables_to_create(variables),
             "putting dora back",
             f"installation of dora into {env.folder}",
             is_own=True,
             is_needed=lambda: not env.has_our_dora,
         )
-        fit_pyarrow = Step(
-            env.fit_pyarrow_command(uv),
-            own,
-            "taking a pyarrow for numpy 1",
-            f"installation of pyarrow into {env.folder}",
-            is_own=True,
-            is_needed=lambda: not env.has_fitting_pyarrow,
-        )
-        return [script, put_back, fit_pyarrow]
+        return [script, put_back]
 
     def _managed_variables(self, node: Node, env: Environment) -> dict[str, str]:
         variables = base_environment(node, self._folder(node), managed_env=env.folder, environ=self.environ)

@@ -92,6 +92,15 @@ def make_folder(working_dir: Path) -> Path:
     return folder
 
 
+def checksum_of(path: Path) -> str:
+    """SHA-256 of a file, in hex; the file may be large."""
+    digest = hashlib.sha256()
+    with path.open("rb") as content:
+        while chunk := content.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def write_file(path: Path, text: str) -> None:
     """All of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,20 +1,24 @@
-"""Runs the `build:` lines before a run, and says how that goes.
+"""Runs the `build:` lines, before a run or alone, and says how that goes.
 
 Strategy: `builds.py` does the work and calls back; while it blocks, a thread lets the progress display tick.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Final
 
 from dora.dataflow.descriptor import Dataflow
-from dora.runner.builds import build_all
+from dora.dataflow.load import load_dataflow
+from dora.ids import new_dataflow_id
+from dora.runner.builds import build_all, needs_build
 from dora.runner.built import Built, Listener
 from dora.runner.display import Display
-from dora.runner.options import BuildOptions
+from dora.runner.options import BuildOptions, RunOptions
 from dora.runner.progress import BUILDING, Progress
+from dora.runner.run_console import make_console
 
 _TICK_S: Final = 0.25
 
@@ -33,6 +37,30 @@ def build(dataflow: Dataflow, options: BuildOptions, console: Display, progress:
     finally:
         display.end()
         ticker.join()
+
+
+def build_dataflow(options: RunOptions, *, is_local: bool = True) -> None:
+    """Make the nodes of a dataflow ready to run, without running them.
+
+    Args:
+        is_local: it is meant that nodes with `deploy` are built here, too.
+
+    Raises:
+        DescriptorError: the file is wrong; nothing was built.
+        NodeError: a `build:` line failed.
+    """
+    dataflow = load_dataflow(options.path, overrides=options.env)
+    console = make_console(options, dataflow, new_dataflow_id())
+    try:
+        for warning in dataflow.warnings:
+            console.note(f"warning: {warning}")
+        elsewhere = [] if is_local else [str(node.id) for node in dataflow.nodes if node.deploy is not None]
+        if elsewhere:
+            console.note(f"warning: nodes with 'deploy' are built on this machine: {', '.join(elsewhere)}")
+        if needs_build(dataflow):
+            build(dataflow, options.build, console, Progress(console, is_live=os.isatty(2), is_quiet=options.is_quiet))
+    finally:
+        console.close()
 
 
 class _Display:

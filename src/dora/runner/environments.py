@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import sys
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,13 +55,6 @@ echo "warning: the build put another dora-rs into the environment; this dora goe
 "$uv" pip uninstall --quiet --python "$env/bin/python" dora-rs || true
 "$uv" pip install --quiet --python "$env/bin/python" --no-deps --reinstall-package dora-rs "$wheel"
 """
-
-FIT_PYARROW: Final = """set -e
-uv=$1 env=$2
-echo "this environment's numpy is older than 2, which pyarrow 26 and newer refuse: taking an older pyarrow"
-"$uv" pip install --quiet --python "$env/bin/python" "pyarrow<26"
-"""
-"""pyarrow states no requirement of numpy, so no installer sees to this."""
 
 PIP_THROUGH_UV: Final = """pip() {{
     case "${{1-}}" in
@@ -108,12 +100,6 @@ class Environment:
         infos = [info.name for site in sites for info in site.glob("dora_rs-*.dist-info")]
         return infos == [f"dora_rs-{own_version()}.dist-info"] and any((site / OUR_FILE).exists() for site in sites)
 
-    @property
-    def has_fitting_pyarrow(self) -> bool:
-        """pyarrow can be imported beside the numpy that the build has asked for."""
-        found = {name: self._major_version(name) for name in ("numpy", "pyarrow")}
-        return not (found["numpy"] == 1 and found["pyarrow"] >= 26)
-
     def create_command(self, uv: str, cache: Path, *, is_forced: bool) -> tuple[str, ...]:
         """The command that makes the environment, or only puts our present dora into it."""
         what = "create" if is_forced or self.id is None else "renew"
@@ -122,10 +108,6 @@ class Environment:
     def put_back_command(self, uv: str, cache: Path) -> tuple[str, ...]:
         """The command that puts our dora over another one."""
         return ("/bin/sh", "-c", PUT_BACK, "dora", uv, str(self.folder), str(own_wheel(cache)))
-
-    def fit_pyarrow_command(self, uv: str) -> tuple[str, ...]:
-        """The command that takes a pyarrow for numpy 1."""
-        return ("/bin/sh", "-c", FIT_PYARROW, "dora", uv, str(self.folder))
 
     def finish(self, former_id: str | None, cache: Path) -> None:
         """After `create_command`: guard our dora against others, and write the stamp."""
@@ -138,14 +120,8 @@ class Environment:
         write_file(constraints, f"{DISTRIBUTION}=={own_version()}\n")
         write_file(self.folder / OVERRIDES, f"{DISTRIBUTION} @ {own.as_uri()}\n")
         write_file(self.folder / PIP_CONFIG, f"[install]\nconstraint = {constraints.as_uri()}\n")
-        stamp = {"id": former_id or str(uuid.uuid4()), "recipe": self.recipe, "dora": own_state()}
+        stamp = {"id": former_id or os.urandom(16).hex(), "recipe": self.recipe, "dora": own_state()}
         write_file(self.folder / STAMP, json.dumps(stamp))
-
-    def _major_version(self, package: str) -> int:
-        """0 where it is not installed."""
-        names = [info.name for info in self.folder.glob(f"lib/python3*/site-packages/{package}-*.dist-info")]
-        words = [name.removeprefix(f"{package}-").partition(".")[0] for name in names]
-        return int(words[0]) if words and words[0].isdecimal() else 0
 
     def _stamp(self) -> dict[str, str]:
         try:

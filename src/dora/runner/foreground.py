@@ -18,17 +18,15 @@ from dora.dataflow.load import load_dataflow
 from dora.dataflow.programs import check_local
 from dora.errors import DescriptorError
 from dora.ids import new_dataflow_id
-from dora.logs.formats import is_coloured
-from dora.logs.levels import parse_filter
 from dora.runner.builds import needs_build
 from dora.runner.built import Built
-from dora.runner.console import Console, ConsoleOptions
 from dora.runner.display import Display
 from dora.runner.launch import Launcher
 from dora.runner.options import RunOptions
 from dora.runner.processes import Processes
 from dora.runner.progress import Progress
 from dora.runner.reactor import Reactor
+from dora.runner.run_console import make_console
 from dora.transport import control, rendezvous
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGCHLD)
@@ -69,29 +67,6 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
                 return _run(options, launcher, console, progress, admin)
         finally:
             console.close()
-
-
-def build_dataflow(options: RunOptions, *, is_local: bool = True) -> None:
-    """Make the nodes of a dataflow ready to run, without running them.
-
-    Args:
-        is_local: it is meant that nodes with `deploy` are built here, too.
-
-    Raises:
-        DescriptorError: the file is wrong; nothing was built.
-        NodeError: a `build:` line failed.
-    """
-    dataflow = load_dataflow(options.path, overrides=options.env)
-    console = _make_console(options, dataflow, new_dataflow_id())
-    try:
-        for warning in dataflow.warnings:
-            console.note(f"warning: {warning}")
-        elsewhere = [] if is_local else [str(node.id) for node in dataflow.nodes if node.deploy is not None]
-        if elsewhere:
-            console.note(f"warning: nodes with 'deploy' are built on this machine: {', '.join(elsewhere)}")
-        _build(options, dataflow, console, Progress(console, is_live=os.isatty(2), is_quiet=options.is_quiet))
-    finally:
-        console.close()
 
 
 def _run(options: RunOptions, launcher: Launcher, console: Display, progress: Progress, admin: socket.socket) -> int:
@@ -150,26 +125,7 @@ def _environ(options: RunOptions) -> dict[str, str]:
 
 def _make_display(options: RunOptions, dataflow: Dataflow, dataflow_id: str) -> Display:
     if options.background is None:
-        return _make_console(options, dataflow, dataflow_id)
+        return make_console(options, dataflow, dataflow_id)
     from dora.runner.journal import Journal  # needs msgspec; `dora run` has a console
 
     return Journal(dataflow.working_dir / "out" / dataflow_id)
-
-
-def _make_console(options: RunOptions, dataflow: Dataflow, dataflow_id: str) -> Console:
-    try:
-        filters = parse_filter(options.log_filter, {str(node.id) for node in dataflow.nodes})
-    except ValueError as error:
-        raise DescriptorError([str(error)]) from None
-    is_terminal = os.isatty(1)
-    return Console(
-        ConsoleOptions(
-            format=options.log_format,
-            level=options.log_level,
-            filters=filters,
-            is_terminal=is_terminal,
-            is_coloured=is_coloured(os.environ, is_terminal=is_terminal),
-            is_quiet=options.is_quiet,
-            dataflow_id=dataflow_id,
-        )
-    )

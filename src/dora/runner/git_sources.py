@@ -11,21 +11,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from dora.dataflow.descriptor import Dataflow, GitSource
 from dora.errors import NodeError
-from dora.runner import git_clone
 from dora.runner.build_plan import Job, Step
 from dora.runner.build_state import FOLDER
 
 CLONES: Final = "git"
+CLONE_SCRIPT: Final = str(Path(__file__).with_name("git_clone.py"))
+_FULL_COMMIT: Final = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _LEAKS: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 _SSH: Final = "ssh -oBatchMode=yes -oConnectTimeout=20"
 _PATIENCE: Final = {
@@ -121,7 +122,7 @@ class GitSources:
             "result": str(self._result(wanted)),
             "former": self._commit(wanted),
         }
-        argv = (sys.executable, "-I", git_clone.__file__, json.dumps(request))
+        argv = (sys.executable, "-I", CLONE_SCRIPT, json.dumps(request))
         step = Step(argv, self._variables(), f"asking {wanted.url}", f"git source {wanted.url}", is_own=True)
         return Job(names, str(self.dataflow.working_dir), (step,))
 
@@ -133,6 +134,8 @@ class GitSources:
         return variables | {"GIT_TERMINAL_PROMPT": "0"}
 
     def _root(self, url: str) -> Path:
+        from urllib.parse import unquote, urlsplit  # most dataflows have no repositories
+
         parts = urlsplit(url)
         segments = [part for part in unquote(parts.path).split("/") if part not in ("", ".", "..")]
         return self.dataflow.working_dir.joinpath(CLONES, parts.hostname or "localhost", *segments)
@@ -151,7 +154,7 @@ def make_folder(working_dir: Path) -> None:
 
 
 def _wanted(source: GitSource) -> Wanted:
-    if source.rev is not None and git_clone.FULL_COMMIT.fullmatch(source.rev):
+    if source.rev is not None and _FULL_COMMIT.fullmatch(source.rev):
         return Wanted(source.url, "commit", source.rev.lower())
     for kind, name in (("branch", source.branch), ("tag", source.tag), ("rev", source.rev)):
         if name is not None:
