@@ -81,6 +81,16 @@ def test_failed_build_ends_with_1_and_shows_the_command(dora_build: Call, capfd:
     )
 
 
+def test_strict_types_make_type_warnings_errors(dora_build: Call, capsys: Capture) -> None:
+    text = (
+        "nodes:\n  - {id: a, path: a.py, build: touch built, outputs: [x], output_types: {x: std/core/v1/Float32}}\n"
+        "  - {id: b, path: b.py, inputs: {y: a/x}, input_types: {y: std/core/v1/Bool}}\n"
+    )
+    assert dora_build(text, "--strict-types") == 1
+    assert "a/x" in capsys.readouterr().err
+    assert not Path("built").exists()
+
+
 def test_quiet_build_shows_nothing(dora_build: Call, capfd: Capture) -> None:
     assert dora_build(NODE.format(build="echo built"), "--quiet") == 0
     assert capfd.readouterr() == ("", "")

@@ -108,6 +108,20 @@ def test_failed_command_ends_the_build_and_is_named_with_the_last_lines(folder: 
     )
 
 
+@pytest.mark.parametrize(
+    ("printed", "hint"),
+    [
+        ("error: externally-managed-environment", "use --uv (an environment per node), or run dora from a virtual"),
+        ("No module named pip", "there is no pip for this Python; use --uv"),
+        ("write failed: No space left on device", "the disk is full: free space; `uv cache clean` empties uv's cache"),
+    ],
+)
+def test_failures_that_are_known_come_with_a_hint(folder: Folder, printed: str, hint: str) -> None:
+    with pytest.raises(NodeError) as error:
+        folder.build(Node("a", "a.py", build=f"echo '{printed}'; false"))
+    assert f"\nhint: {hint}" in str(error.value)
+
+
 def test_build_that_dies_by_a_signal_is_named(folder: Folder) -> None:
     with pytest.raises(NodeError, match="build command `kill -9 \\$\\$` was ended by SIGKILL"):
         folder.build(Node("a", "a.py", build="kill -9 $$"))
@@ -226,9 +240,15 @@ def test_nothing_to_build_creates_nothing(folder: Folder) -> None:
     assert list(folder.path.iterdir()) == []
 
 
+def test_nothing_but_the_state_of_builds_is_created_in_a_project(folder: Folder) -> None:
+    (folder.path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n')
+    folder.build(Node("a", "a.py", build="true"), Node("b", "b.py"))
+    assert sorted(path.name for path in folder.path.iterdir()) == [".dora", "out", "pyproject.toml"]
+    assert sorted(path.name for path in (folder.path / ".dora").iterdir()) == [".gitignore", "build.lock", "builds"]
+
+
 def test_build_state_is_kept_out_of_version_control(folder: Folder) -> None:
     folder.build(Node("a", "a.py", build="true"))
-    assert sorted(path.name for path in folder.path.iterdir()) == [".dora", "out"]
     assert (folder.path / ".dora" / ".gitignore").read_text() == "*\n"
     assert (folder.path / "out" / ".gitignore").read_text() == "/dataflow.dora-session.yaml\n"
 

@@ -22,7 +22,7 @@ from dora.errors import NodeError
 from dora.runner import environments
 from dora.runner.builds import build_all
 from dora.runner.built import Listener
-from dora.runner.environments import environments_of
+from dora.runner.environments import Environment, environments_of
 from dora.runner.interpreter import command_for, environment_for
 from dora.runner.options import BuildOptions
 
@@ -230,6 +230,28 @@ def test_dora_that_a_build_replaced_all_the_same_is_put_back(folder: Folder, sha
     assert infos == {f"dora_rs-{dora.__version__}.dist-info"}
     node = Node("d", "d.py", build=build)
     assert run_node(node, folder, env, "import dora; print(dora.Node.__name__)") == "Node\n"
+
+
+FAKE_UV = """#!/bin/sh
+echo "$@" >>"$0.calls"
+case "$*" in
+    *--seed*) mkdir "$7"; exit 2 ;;
+    venv*) mkdir -p "$7/bin" && cp "$0.python" "$7/bin/python" ;;
+esac
+"""
+
+
+def test_pip_comes_out_of_python_itself_where_there_is_no_index(tmp_path: Path) -> None:
+    for name, text in (("uv", FAKE_UV), ("uv.python", f'#!/bin/sh\necho "$@" >>{tmp_path}/python.calls\n')):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    command = Environment(tmp_path / "env", "python3", "recipe").create_command(
+        str(tmp_path / "uv"), tmp_path, is_forced=False
+    )
+    subprocess.run(command, check=True)
+    assert (tmp_path / "python.calls").read_text() == "-m ensurepip --default-pip\n"
+    calls = (tmp_path / "uv.calls").read_text().splitlines()
+    assert [call.split()[:2] for call in calls] == [["venv", "--quiet"], ["venv", "--quiet"], ["pip", "install"]]
 
 
 def test_environment_is_made_from_the_python_that_the_node_states(folder: Folder, tmp_path: Path) -> None:

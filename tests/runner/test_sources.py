@@ -105,6 +105,14 @@ def test_tag_is_asked_for_once(flow: Flow, repository: Repository) -> None:
     assert flow.lines == []
 
 
+def test_offline_build_asks_no_repository_that_is_here(flow: Flow, repository: Repository) -> None:
+    repository.commit("one")
+    first = flow.build(camera(repository, branch="main"))
+    shutil.rmtree(repository.folder)
+    assert flow.build(camera(repository, branch="main"), options=BuildOptions(is_offline=True)) == first
+    assert flow.lines == []
+
+
 def test_nodes_of_one_repository_share_a_clone(flow: Flow, repository: Repository) -> None:
     repository.commit("one")
     dirs = flow.build(camera(repository), camera(repository, name="other")).working_dirs

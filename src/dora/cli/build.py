@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,8 @@ def _address(ctx: click.Context, param: click.Parameter, word: str | None) -> st
 @takes_build_options
 @click.option("--force", "is_forced", is_flag=True, help="Build what has not changed, too.")
 @click.option("--local", is_flag=True, help="Build nodes with `deploy` on this machine without a warning.")
+@click.option("--strict-types", is_flag=True, help="Warnings about types are errors, like `strict_types: true`.")
+@click.option("--offline", is_flag=True, help="Ask no repository that is here; uv takes packages from its cache.")
 @click.option("--parallel", is_flag=True, help="Accepted; nodes are always built side by side.")
 @click.option("--coordinator-addr", callback=_address, metavar="IP", help="Accepted; nodes are built on this machine.")
 @click.option("--coordinator-port", type=click.IntRange(1, 65535), metavar="PORT", help="Accepted.")
@@ -45,6 +48,10 @@ def build(path: Path, **stated: Any) -> int:
 
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by `&` in a script; a SIGINT is then meant for this process
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    options = build_options(stated, is_forced=stated.pop("is_forced"))
-    build_dataflow(RunOptions(path=path, build=options, is_quiet=stated["is_quiet"]), is_local=stated["local"])
+    options = replace(build_options(stated), is_forced=stated.pop("is_forced"), is_offline=stated.pop("offline"))
+    build_dataflow(
+        RunOptions(path=path, build=options, is_quiet=stated["is_quiet"]),
+        is_local=stated["local"],
+        has_strict_types=stated["strict_types"],
+    )
     return 0

@@ -31,11 +31,11 @@ def takes_build_options(command: Command) -> Command:
     return command
 
 
-def build_options(stated: dict[str, Any], *, is_forced: bool = False) -> BuildOptions:
+def build_options(stated: dict[str, Any]) -> BuildOptions:
     """The build's part of the stated values, which leaves them."""
     from dora.runner.options import BuildOptions
 
-    options = BuildOptions(**{name: stated.pop(name) for name in _NAMES}, is_forced=is_forced)
+    options = BuildOptions(**{name: stated.pop(name) for name in _NAMES})
     if options.is_locked and options.writes_lock:
         raise click.UsageError("--locked and --write-lockfile exclude each other")
     if options.lockfile is not None and not (options.is_locked or options.writes_lock):

@@ -6,6 +6,7 @@ at a time in one dataflow folder: a second one waits, then looks again and mostl
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,7 +59,7 @@ class _Work:
         self._lock_path = options.lockfile or lock_path(dataflow)
         self._lock = read_lock(self._lock_path, dataflow) if options.is_locked else None
         commits = None if self._lock is None else {name: found.commit for name, found in self._lock.commits.items()}
-        self._sources = GitSources(dataflow, environ, options.is_forced, commits)
+        self._sources = GitSources(dataflow, environ, options, commits)
         self.planner = self._make_planner()
 
     def is_anything_to_do(self) -> bool:
@@ -126,9 +127,10 @@ def _only_build(dataflow: Dataflow, listener: Listener) -> Iterator[None]:
         folder = build_state.make_folder(dataflow.working_dir)
         lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "free space" if is_full else "builds need a folder that can be written: copy the dataflow to one"
         raise ResourceError(
-            f"cannot keep the state of builds in {dataflow.working_dir}: {error.strerror}; "
-            "builds need a folder that can be written: copy the dataflow to one"
+            f"cannot keep the state of builds in {dataflow.working_dir}: {error.strerror}; {mend}"
         ) from error
     name = str(dataflow.nodes[0].id)
     try:

@@ -200,7 +200,8 @@ class Planner:
 
     def _managed_variables(self, node: Node, env: Environment) -> dict[str, str]:
         variables = base_environment(node, self._folder(node), managed_env=env.folder, environ=self.environ)
-        return variables | environments.uv_settings(self.environ, self.dataflow.working_dir)
+        offline = {"UV_OFFLINE": "1"} if self.options.is_offline else {}
+        return variables | environments.uv_settings(self.environ, self.dataflow.working_dir) | offline
 
     def _build_step(self, node: Node) -> Step:
         variables = base_environment(node, self._folder(node), managed_env=None, environ=self.environ)

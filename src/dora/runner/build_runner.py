@@ -25,6 +25,17 @@ from dora.runner.runtime_dir import create_runtime_dir
 TAIL_LINES: Final = 20
 INTERRUPT_PATIENCE_S: Final = 1.0
 CLOSE_PATIENCE_S: Final = 2.0
+_HINTS: Final = {
+    "externally-managed-environment": "use --uv (an environment per node), or run dora from a virtual environment",
+    "pip: command not found": "there is no pip for this Python; use --uv",
+    "No module named pip": "there is no pip for this Python; use --uv",
+    "(constraint) dora-rs==": (
+        "that package asks for another dora-rs than the one that runs; use --uv, which overrules it"
+    ),
+    "No space left on device": "the disk is full: free space; `uv cache clean` empties uv's cache",
+}
+"""What a failed build prints, and what helps."""
+
 MAX_LINE_BYTES: Final = 1 << 16
 
 
@@ -241,10 +252,4 @@ class _JobRunner:
 
 def _advice(tail: Sequence[str]) -> str:
     text = "\n".join(tail)
-    if "externally-managed-environment" in text:
-        return "\nhint: use --uv (an environment per node), or run dora from a virtual environment"
-    if "pip: command not found" in text or "No module named pip" in text:
-        return "\nhint: there is no pip for this Python; use --uv"
-    if "(constraint) dora-rs==" in text:
-        return "\nhint: that package asks for another dora-rs than the one that runs; use --uv, which overrules it"
-    return ""
+    return next((f"\nhint: {hint}" for sign, hint in _HINTS.items() if sign in text), "")

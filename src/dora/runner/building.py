@@ -39,17 +39,18 @@ def build(dataflow: Dataflow, options: BuildOptions, console: Display, progress:
         ticker.join()
 
 
-def build_dataflow(options: RunOptions, *, is_local: bool = True) -> None:
+def build_dataflow(options: RunOptions, *, is_local: bool = True, has_strict_types: bool = False) -> None:
     """Make the nodes of a dataflow ready to run, without running them.
 
     Args:
         is_local: it is meant that nodes with `deploy` are built here, too.
+        has_strict_types: warnings about types are errors, also if the file does not say so.
 
     Raises:
         DescriptorError: the file is wrong; nothing was built.
         NodeError: a `build:` line failed.
     """
-    dataflow = load_dataflow(options.path, overrides=options.env)
+    dataflow = load_dataflow(options.path, overrides=options.env, has_strict_types=has_strict_types)
     console = make_console(options, dataflow, new_dataflow_id())
     try:
         for warning in dataflow.warnings:

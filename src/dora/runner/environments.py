@@ -39,6 +39,7 @@ uv=$1 python=$2 env=$3 wheel=$4
 if [ "$5" = create ]; then
     rm -rf -- "$env"
     "$uv" venv --quiet --no-project --seed --python "$python" "$env" || {
+        rm -rf -- "$env"
         "$uv" venv --quiet --no-project --offline --python "$python" "$env"
         "$env/bin/python" -m ensurepip --default-pip
     }

@@ -23,6 +23,7 @@ from dora.dataflow.descriptor import Dataflow, GitSource
 from dora.errors import NodeError
 from dora.runner.build_plan import Job, Step
 from dora.runner.build_state import FOLDER
+from dora.runner.options import BuildOptions
 
 CLONES: Final = "git"
 CLONE_SCRIPT: Final = str(Path(__file__).with_name("git_clone.py"))
@@ -57,13 +58,13 @@ class GitSources:
     """The repositories of a dataflow.
 
     Attributes:
-        is_forced: ask for tags again, too.
+        options: forced, tags are asked for again, too; offline, nothing is of which there is a clone.
         commits: what a lock file says, by node; None: there is none.
     """
 
     dataflow: Dataflow
     environ: Mapping[str, str]
-    is_forced: bool = False
+    options: BuildOptions
     commits: Mapping[str, str] | None = None
 
     def jobs(self) -> list[Job]:
@@ -99,8 +100,8 @@ class GitSources:
         return found
 
     def _is_settled(self, wanted: Wanted) -> bool:
-        is_fixed = wanted.kind == "commit" or (wanted.kind in ("tag", "rev") and not self.is_forced)
-        return is_fixed and bool(self._commit(wanted))
+        is_fixed = wanted.kind == "commit" or (wanted.kind in ("tag", "rev") and not self.options.is_forced)
+        return (is_fixed or self.options.is_offline) and bool(self._commit(wanted))
 
     def _commit(self, wanted: Wanted) -> str:
         """The commit whose clone is there, or ""."""

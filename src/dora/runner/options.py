@@ -34,6 +34,7 @@ class BuildOptions:
         is_locked: `--locked`: commits and checksums come from the lock file.
         writes_lock: `--write-lockfile`: they go into it.
         lockfile: where it is; None: beside the dataflow.
+        is_offline: repositories that are here are not asked, uv takes packages from its cache.
     """
 
     uses_uv: bool = False
@@ -41,6 +42,7 @@ class BuildOptions:
     is_locked: bool = False
     writes_lock: bool = False
     lockfile: Path | None = None
+    is_offline: bool = False
 
 
 @dataclass(frozen=True)
