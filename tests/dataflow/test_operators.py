@@ -350,6 +350,10 @@ WARNINGS = [
         "node 'det': 'operator': input 'i': 'backpressure' has no effect here: missed ticks are skipped",
     ),
     (
+        "inputs: {i: camera/image, j: {source: det/op/o, input_timeout: 1}}, outputs: [o]",
+        "node 'det': 'operator': input 'j': 'input_timeout' has no effect here: an operator of the same node feeds it",
+    ),
+    (
         "inputs: {i: camera/image, j: {source: det/lines, queue_policy: backpressure}}, send_stdout_as: lines",
         "node 'det': 'operator': input 'j': 'backpressure' has no effect here: a node does not wait to print",
     ),

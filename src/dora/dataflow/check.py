@@ -139,8 +139,17 @@ def _check_logs(entry: InputDraft, source: LogsSource, by_id: ById, report: Repo
         report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
 
 
+def _warn_of_sibling_timeout(draft: NodeDraft, entry: InputDraft, source: OutputSource, report: Report) -> None:
+    is_sibling = draft.kind == RUNTIME and source.node == draft.id and source.output not in printed_outputs(draft)
+    if is_sibling and "input_timeout" in entry.fields.stated:
+        text = f"{entry.subject}: 'input_timeout' has no effect here: an operator of the same node feeds it"
+        report.warn(entry.fields.key_at("input_timeout"), text)
+
+
 def _check_inputs(draft: NodeDraft, report: Report) -> None:
     for entry in draft.inputs.values():
+        if isinstance(entry.source, OutputSource):
+            _warn_of_sibling_timeout(draft, entry, entry.source, report)
         if isinstance(entry.source, OutputSource) or entry.source is None:
             continue
         if "input_timeout" in entry.fields.stated:
