@@ -15,9 +15,10 @@ from dora.cli.targets import HELP, examples
 
 _EXAMPLES: Final = """
 Examples:
-  eval "$(dora completion bash)"                                  in this shell; for good: in ~/.bashrc
+  dora completion bash >> ~/.bashrc
   dora completion zsh > ~/.zfunc/_dora                            with `fpath+=~/.zfunc` before `compinit`
   dora completion fish > ~/.config/fish/completions/dora.fish
+  eval "$(dora completion bash)"                                  in this shell only
 """
 _SHELLS: Final = ("bash", "zsh", "fish")
 

@@ -14,6 +14,7 @@ from dora.cli.targets import HELP, AnyControl, choose_dataflow, examples, open_c
 if TYPE_CHECKING:
     from dora.messages import api
 
+_STARTED_S: Final = 5.0
 _STOP: Final = """
 Examples:
   dora stop demo                 STOP event, SIGTERM after the grace (10s), SIGKILL 5 s later
@@ -137,4 +138,8 @@ def restart(wanted: str | None, name: str | None, grace_s: float | None, is_forc
         python=sys.executable if is_local else "",
     )
     click.echo(f"dataflow restarted: {info.id} -> {again.id}")
+    again = control.dataflow(again.id, wait="started", timeout_s=_STARTED_S)
+    if again.state == "failed":
+        print(f"error: dataflow failed to start\n{again.report}", file=sys.stderr)
+        return 1
     return 0

@@ -348,6 +348,6 @@ class Service:
 
 
 _CONDITIONS: Final[Mapping[str, Callable[[Run], bool]]] = {
-    "started": lambda run: run.now.state not in (messages.BUILDING, messages.STARTING),
+    "started": lambda run: run.now.state == messages.RUNNING,
     "ended": lambda run: False,
 }

@@ -1,0 +1,85 @@
+"""Real services: the `dora` command in a world of its own, and what is left when it is over.
+
+Strategy: `DORA_HOME` sets a world apart; every process that comes of it carries a token in its environment, so that all
+of them are found and ended, whatever the test did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+
+from end_to_end.running import PATIENCE_S, TOKEN, is_alive, variables_of, wait_until
+
+TIMEOUT_S = 60.0
+
+
+class World:
+    """A folder with a dataflow, a home, and commands that know no other.
+
+    Attributes:
+        folder: where commands are typed.
+        home: DORA_HOME.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = Path(tempfile.mkdtemp(prefix="dora-svc-"))
+        self._token = uuid.uuid4().hex
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DORA_")}
+        self.environment = inherited | {"DORA_HOME": str(self.home), TOKEN: self._token, "NO_COLOR": "1"}
+
+    def dora(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; its stderr stands behind its stdout, as a terminal would show it."""
+        return subprocess.run(
+            [sys.executable, "-m", "dora", *words],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+
+    def says(self, *words: str) -> str:
+        """What a command prints that must succeed."""
+        done = self.dora(*words)
+        assert done.returncode == 0, f"dora {' '.join(words)}: exit code {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def pids(self) -> list[int]:
+        """All living processes of this world."""
+        pids = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal()]
+        return [pid for pid in pids if variables_of(pid).get(TOKEN) == self._token and is_alive(pid)]
+
+    def service_pid(self) -> int:
+        """The process of the service, from its lock; 0 when there is none."""
+        try:
+            pid = int((self.home / "service.lock").read_text())
+        except (OSError, ValueError):
+            return 0
+        return pid if is_alive(pid) else 0
+
+    def end(self) -> list[str]:
+        """End everything; returns what of it was not ended by `dora down --force`."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.dora("stop", "--all", "--force")
+            self.dora("down", "--force")
+        left: list[int] = []
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not self.pids(), PATIENCE_S)
+        for pid in self.pids():
+            left.append(pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        remains = [path.name for path in self.home.glob("run-*")]
+        shutil.rmtree(self.home, ignore_errors=True)
+        return [f"process {pid}" for pid in left] + remains
