@@ -44,8 +44,10 @@ if [ "$5" = create ]; then
         "$env/bin/python" -m ensurepip --default-pip
     }
 fi
-rm -f -- "$env/dora-environment.json"
-install() { "$uv" pip install --quiet --python "$env/bin/python" --reinstall-package dora-rs "$@" "$wheel"; }
+rm -f -- "$env/dora-environment.json" "$env"/dora_rs-*.whl
+cp -- "$wheel" "$env/"
+own=$env/${wheel##*/}
+install() { "$uv" pip install --quiet --python "$env/bin/python" --reinstall-package dora-rs "$@" "$own"; }
 install || install --offline
 """
 """Where the index cannot be reached, pip comes out of Python itself and our dependencies out of uv's cache."""
@@ -108,15 +110,11 @@ class Environment:
 
     def put_back_command(self, uv: str, cache: Path) -> tuple[str, ...]:
         """The command that puts our dora over another one."""
-        return ("/bin/sh", "-c", PUT_BACK, "dora", uv, str(self.folder), str(own_wheel(cache)))
+        return ("/bin/sh", "-c", PUT_BACK, "dora", uv, str(self.folder), str(self.folder / own_wheel(cache).name))
 
     def finish(self, former_id: str | None, cache: Path) -> None:
         """After `create_command`: guard our dora against others, and write the stamp."""
-        wheel = own_wheel(cache)
-        own = self.folder / wheel.name
-        for former in self.folder.glob("dora_rs-*.whl"):
-            former.unlink()
-        shutil.copyfile(wheel, own)
+        own = self.folder / own_wheel(cache).name
         constraints = self.folder / CONSTRAINTS
         write_file(constraints, f"{DISTRIBUTION}=={own_version()}\n")
         write_file(self.folder / OVERRIDES, f"{DISTRIBUTION} @ {own.as_uri()}\n")
