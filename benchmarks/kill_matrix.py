@@ -6,16 +6,18 @@ that is killed.  It happens while the victim imports, while it waits at the star
 the middle of receiving, or between STOP and its end.  Each repetition is a run of its own.
 
 What counts as the time of a cell: of minder and command, and before the start, from the kill until every process is
-gone (2 s); of a sender, until the witness has NODE_FAILED or INPUT_CLOSED (0.2 s); of a reader, until the witness has
-the next message of the source (0.2 s); behind a stop, until every process is gone (2 s); of a dynamic node before the
-start, which nobody notices, from Ctrl-C until every process is gone (2 s).  After each one nothing may be
-left: no process, nothing in /dev/shm, no runtime directory.  Exit code 1: something was left, wrong, or too late.
+gone (2 s); of a sender, until the witness has NODE_FAILED or INPUT_CLOSED (0.2 s); of a reader, how much later than
+usual the witness has the next message of the source (0.2 s); behind a stop, until every process is gone (2 s); of a
+dynamic node before the start, which nobody notices, from Ctrl-C until every process is gone (2 s).  After each one
+nothing may be left: no process, nothing in /dev/shm, no runtime directory.  Exit code 1: something was left, wrong, or
+too late.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -181,6 +183,13 @@ def witnessed(run: Run, wanted: Callable[[list[Any]], bool], since_s: float) -> 
     return float(wait_until(found, PATIENCE_S, "what the witness must be told")) - since_s
 
 
+def usual_interval_s(run: Run, until_s: float) -> float:
+    """Between two messages of the source, before the kill."""
+    events = (json.loads(line) for line in run.said("witness") if line.startswith("["))
+    times = [event[2] for event in events if is_next_frame(event) and event[2] < until_s]
+    return statistics.median(later - sooner for sooner, later in itertools.pairwise(times)) if len(times) > 1 else 0.0
+
+
 def is_end_of_victim(event: list[Any]) -> bool:
     """The victim has failed, or its output is closed."""
     return event[0] == "NODE_FAILED" or event[:2] == ["INPUT_CLOSED", "victim"]
@@ -210,6 +219,8 @@ def perform(flow: Flow, kind: str, phase: str) -> tuple[float, float]:
             run.signal(signal.SIGINT)
             return wait_all_gone(run, PATIENCE_S), GONE_S
         told_s = witnessed(run, is_next_frame if kind == "reader" else is_end_of_victim, began_s)
+        if kind == "reader":
+            told_s = max(0.0, told_s - usual_interval_s(run, began_s))
         run.signal(signal.SIGINT)
         wait_all_gone(run, PATIENCE_S)
         return told_s, TOLD_S
