@@ -34,6 +34,9 @@ def build(dataflow: Dataflow, options: BuildOptions, console: Display, progress:
     ticker.start()
     try:
         return build_all(dataflow, options, Listener(display.show_line, display.show_state, console.system))
+    except KeyboardInterrupt:
+        console.note("interrupted: the builds under way were ended; what was finished is kept")
+        raise
     finally:
         display.end()
         ticker.join()
