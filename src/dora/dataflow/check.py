@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from dora.dataflow.descriptor import BACKPRESSURE, DROP_OLDEST, LogsSource, OutputSource, TimerSource
-from dora.dataflow.nodes import RUNTIME, STANDARD, TIMER, UNKNOWN, NodeDraft
+from dora.dataflow.nodes import HUB, ROS2, RUNTIME, STANDARD, TIMER, UNKNOWN, NodeDraft
 from dora.dataflow.operator_checks import check_operators, report_missing_operator_output, resolve_short_outputs
 from dora.dataflow.operators import OperatorDraft, log_fields
 from dora.dataflow.ports import InputDraft
 from dora.dataflow.programs import DYNAMIC, SHELL, is_url, split_args
 from dora.dataflow.report import Report, shown
-from dora.dataflow.source_checks import check_git, check_interpreter
+from dora.dataflow.source_checks import check_bridge, check_git, check_hub, check_interpreter
 from dora.dataflow.sources import EXPECTED
 
 ById = Mapping[str, Sequence[NodeDraft]]
@@ -115,7 +115,7 @@ def _is_without(sender: NodeDraft, output: str) -> bool:
     """The node certainly has no such output: what it states can be read."""
     owners: tuple[NodeDraft | OperatorDraft, ...] = (sender, *sender.operators)
     is_readable = not any("outputs" in owner.fields.wrong for owner in owners)
-    return sender.kind != UNKNOWN and output not in sender.outputs and is_readable
+    return sender.kind not in (UNKNOWN, HUB) and output not in sender.outputs and is_readable
 
 
 def _report_missing_output(entry: InputDraft, source: OutputSource, sender: NodeDraft, report: Report) -> None:
@@ -246,5 +246,7 @@ _RULES: Final[dict[str, tuple[Callable[[NodeDraft, Report], None], ...]]] = {
         _check_restart,
         _check_inputs,
     ),
+    ROS2: (check_bridge, check_git, _check_params, _check_restart, _check_inputs),
+    HUB: (check_hub, _check_params, _check_restart, _check_inputs),
     TIMER: (_check_timer, check_git, _check_params),
 }

@@ -36,7 +36,7 @@ from dora.dataflow.ports import InputDraft, finish_inputs, log_settings, read_in
 from dora.dataflow.programs import SHELL, expand_path, split_args
 from dora.dataflow.report import Place, Report, shown
 from dora.dataflow.scalars import Plain, is_null
-from dora.dataflow.schema import INTERPRETER_KEYS, KIND_KEYS, LATER_KEYS, NODE_FIELDS, OPERATOR_KEYS
+from dora.dataflow.schema import INTERPRETER_KEYS, KIND_KEYS, NODE_FIELDS, OPERATOR_KEYS
 from dora.dataflow.timers import is_timer, parse_timer
 from dora.ids import node_id_fault
 
@@ -46,8 +46,10 @@ STANDARD: Final = "standard"
 RUNTIME: Final = "runtime"
 TIMER: Final = "timer"
 MODULE: Final = "module"
+ROS2: Final = "ros2"
+HUB: Final = "hub"
 UNKNOWN: Final = "unknown"
-"""A node with an error in what it is, or of a kind that is not built yet: nothing else is said about it."""
+"""A node with an error in what it is, nothing else is said about it."""
 
 
 @dataclass
@@ -236,13 +238,10 @@ def _check_id(draft: NodeDraft, report: Report) -> None:
 def _kind(value: YamlMap, fields: Fields, subject: str, report: Report) -> str:
     """What the node is; says so if that is unclear or not built yet."""
     stated = [key for key in KIND_KEYS if key in value.entries and not is_null(value.entries[key].value)]
-    later = [key for key in LATER_KEYS if key in fields.stated]
     if len(stated) > 1:
         at = value.entries[stated[1]].place
         text = f"{subject}: expected one of {', '.join(KIND_KEYS)}, found {' and '.join(stated)}"
         report.error(at, text, "remove all but one")
-    elif later:
-        report.error(fields.key_at(later[0]), f"{subject}: '{later[0]}' is not supported yet")
     elif not stated:
         report.error(
             value.place, f"{subject}: expected one of {', '.join(KIND_KEYS)}, found none", "add `path: <script>`"
@@ -253,8 +252,8 @@ def _kind(value: YamlMap, fields: Fields, subject: str, report: Report) -> str:
         return STANDARD
     elif stated[0] in OPERATOR_KEYS:
         return RUNTIME
-    elif "module" in fields.stated:
-        return MODULE
+    elif stated[0] in fields.stated:
+        return stated[0]
     return UNKNOWN
 
 

@@ -27,6 +27,7 @@ from dora.dataflow.fields import (
     table,
     whole_number,
 )
+from dora.dataflow.ros2 import ROS2_FIELDS
 
 LOG_LEVELS: Final = ("stdout", "trace", "debug", "info", "warn", "error")
 RESTART_POLICIES: Final = ("never", "on-failure", "always")
@@ -42,7 +43,10 @@ OPERATOR_SOURCE_KEYS: Final = ("python", "shared-library", "wasm")
 """Exactly one of these says what an operator is made of."""
 
 LATER_KEYS: Final = ("ros2", "hub")
-"""Known, but not built yet."""
+"""Read and checked, but there is nothing here to run them."""
+
+HUB_EXCLUDES: Final = ("build", "git", "branch", "tag", "rev", "path_sha256")
+"""What the package of a node says itself."""
 
 GIT_REVISION_KEYS: Final = ("branch", "tag", "rev")
 """At most one of these says what is taken from `git`."""
@@ -210,8 +214,12 @@ _OTHER_KINDS: Final = (
         map_of(TEXT, "from parameter to value"),
         "Parameters of the module: `$PARAM_NAME` in the `args` of its nodes, and in their environment.",
     ),
-    Field("ros2", _ANYTHING, "Not supported yet: bridge to ROS 2."),
-    Field("hub", _ANYTHING, "Not supported yet: package of the node hub."),
+    Field(
+        "ros2",
+        group(ROS2_FIELDS, "a mapping with topic, topics, service or action"),
+        "Bridge to ROS 2: checked, but there is no bridge to run it.",
+    ),
+    Field("hub", TEXT, "Package of the node hub, `[namespace/]name[@version]`: there is no index to ask for it."),
 )
 
 NODE_FIELDS: Final[Table] = table(
