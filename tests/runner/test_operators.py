@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,18 +55,18 @@ def test_conda_environment_is_entered_by_conda(folder: Path) -> None:
     conda.parent.mkdir()
     conda.write_text("#!/bin/sh\n")
     conda.chmod(0o755)
-    argv = command(replace(RUNTIME, conda_env="torch"), folder, PATH=str(conda.parent))
+    argv = command(RUNTIME._replace(conda_env="torch"), folder, PATH=str(conda.parent))
     assert argv[:8] == (str(conda), "run", "--no-capture-output", "-n", "torch", "python", "-u", "-c")
 
 
 def test_conda_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(DescriptorError, match="'conda_env' needs the program conda"):
-        command(replace(RUNTIME, conda_env="torch"), folder, PATH=str(folder))
+        command(RUNTIME._replace(conda_env="torch"), folder, PATH=str(folder))
 
 
 def test_operator_from_a_url_runs_from_where_it_was_downloaded(folder: Path) -> None:
     node = Node(
-        "rt", "", operators=(replace(PRE, source="https://x/op.py?v=1"), replace(POST, source="https://x/op.py"))
+        "rt", "", operators=(PRE._replace(source="https://x/op.py?v=1"), POST._replace(source="https://x/op.py"))
     )
     found = downloads_of(node, folder)
     assert list(found.values()) == [
@@ -85,15 +84,15 @@ def test_url_of_an_operator_is_something_to_build(folder: Path) -> None:
         return builds.needs_build(Dataflow(folder / "d.yml", folder, (node,)))
 
     assert not needs_build(RUNTIME)
-    assert needs_build(replace(RUNTIME, operators=(replace(PRE, source="https://x/op.py"),)))
-    assert needs_build(replace(RUNTIME, build="true"))
+    assert needs_build(RUNTIME._replace(operators=(PRE._replace(source="https://x/op.py"),)))
+    assert needs_build(RUNTIME._replace(build="true"))
 
 
 def test_runtime_node_with_a_build_gets_an_environment_of_its_own_unless_conda_has_it(folder: Path) -> None:
-    built = replace(RUNTIME, build="pip install x")
+    built = RUNTIME._replace(build="pip install x")
     assert managed_env_of(built, folder) == folder / ".dora" / "python-envs" / "rt"
     assert managed_env_of(RUNTIME, folder) is None
-    assert managed_env_of(replace(built, conda_env="e"), folder) is None
+    assert managed_env_of(built._replace(conda_env="e"), folder) is None
 
 
 def configs(node: Node) -> list[OperatorConfig]:

@@ -1,30 +1,30 @@
 """The checked dataflow: plain frozen data, what every other part of the project reads.
 
 Strategy: `load.py` turns YAML into these classes, with every default filled in and every reference
-checked; nothing here knows YAML, files or processes.  Times carry their unit in the name.
+checked; nothing here knows YAML, files or processes.  Times carry their unit in the name.  NamedTuples, because frozen
+dataclasses of that many fields took 15 ms to define, a tenth of what every command may take.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Union
+from typing import Any, Final, NamedTuple, Union
 
 DROP_OLDEST: Final = "drop_oldest"
 BACKPRESSURE: Final = "backpressure"
 DEFAULT_QUEUE_SIZE: Final = 10
+_NONE: Final[dict[str, Any]] = {}
+"""the default of all mappings; nobody changes what is here"""
 
 
-@dataclass(frozen=True)
-class OutputSource:
+class OutputSource(NamedTuple):
     """An input fed by another node's output."""
 
     node: str
     output: str
 
 
-@dataclass(frozen=True)
-class TimerSource:
+class TimerSource(NamedTuple):
     """An input fed by a timer (dora dataflow-yaml, section 7.1)."""
 
     period_ns: int
@@ -32,8 +32,7 @@ class TimerSource:
     """canonical form, e.g. `dora/timer/millis/200`"""
 
 
-@dataclass(frozen=True)
-class LogsSource:
+class LogsSource(NamedTuple):
     """An input fed by log entries (`dora/logs[/level[/node]]`)."""
 
     level: str | None
@@ -43,8 +42,7 @@ class LogsSource:
 Source = Union[OutputSource, TimerSource, LogsSource]
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """One input of a node.
 
     Attributes:
@@ -61,8 +59,7 @@ class Input:
     input_timeout_s: float | None = None
 
 
-@dataclass(frozen=True)
-class RestartPolicy:
+class RestartPolicy(NamedTuple):
     """dora yaml-spec, Restart policy."""
 
     when: str = "never"
@@ -72,8 +69,7 @@ class RestartPolicy:
     window_s: float | None = None
 
 
-@dataclass(frozen=True)
-class LogSettings:
+class LogSettings(NamedTuple):
     """What the runner does with a node's lines."""
 
     send_stdout_as: str | None = None
@@ -83,18 +79,16 @@ class LogSettings:
     max_rotated_files: int = 5
 
 
-@dataclass(frozen=True)
-class Deploy:
+class Deploy(NamedTuple):
     """Which machine a node runs on (dora dataflow-yaml, section 20)."""
 
     machine: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = _NONE
     working_dir: str | None = None
     distribute: str = "local"
 
 
-@dataclass(frozen=True)
-class GitSource:
+class GitSource(NamedTuple):
     """The repository that holds a node (dora dataflow-yaml, section 12.3); at most one of the last three is stated.
 
     Attributes:
@@ -108,8 +102,7 @@ class GitSource:
     rev: str | None = None
 
 
-@dataclass(frozen=True)
-class Interpreter:
+class Interpreter(NamedTuple):
     """Which Python a node is started with, where the file says so.
 
     Attributes:
@@ -124,8 +117,7 @@ class Interpreter:
     column: int = 1
 
 
-@dataclass(frozen=True)
-class Operator:
+class Operator(NamedTuple):
     """One Python class in the process of a runtime node (dora dataflow-yaml, section 9).
 
     Attributes:
@@ -140,7 +132,7 @@ class Operator:
 
     id: str
     source: str
-    inputs: dict[str, Input] = field(default_factory=dict)
+    inputs: dict[str, Input] = _NONE
     outputs: tuple[str, ...] = ()
     name: str | None = None
     description: str | None = None
@@ -149,8 +141,7 @@ class Operator:
     source_column: int = 1
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """One process of the dataflow (timer nodes are rewritten to timer inputs and do not appear here).
 
     Attributes:
@@ -172,12 +163,12 @@ class Node:
     id: str
     path: str
     args: tuple[str, ...] = ()
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = _NONE
     build: str | None = None
-    inputs: dict[str, Input] = field(default_factory=dict)
+    inputs: dict[str, Input] = _NONE
     outputs: tuple[str, ...] = ()
-    output_types: dict[str, str] = field(default_factory=dict)
-    input_types: dict[str, str] = field(default_factory=dict)
+    output_types: dict[str, str] = _NONE
+    input_types: dict[str, str] = _NONE
     log: LogSettings = LogSettings()
     restart: RestartPolicy = RestartPolicy()
     health_check_timeout_s: float | None = None
@@ -187,8 +178,8 @@ class Node:
     name: str | None = None
     description: str | None = None
     path_sha256: str | None = None
-    output_framing: dict[str, str] = field(default_factory=dict)
-    output_metadata: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    output_framing: dict[str, str] = _NONE
+    output_metadata: dict[str, tuple[str, ...]] = _NONE
     pattern: str | None = None
     deploy: Deploy | None = None
     line: int = 0
@@ -213,8 +204,7 @@ class Node:
         return bool(self.operators)
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """One use of a module file; its nodes are among those of the dataflow, named `<id>.<node>`.
 
     Attributes:
@@ -228,12 +218,11 @@ class Module:
     id: str
     name: str
     file: str
-    inputs: dict[str, Source] = field(default_factory=dict)
-    outputs: dict[str, OutputSource] = field(default_factory=dict)
+    inputs: dict[str, Source] = _NONE
+    outputs: dict[str, OutputSource] = _NONE
 
 
-@dataclass(frozen=True)
-class Dataflow:
+class Dataflow(NamedTuple):
     """A checked dataflow file.
 
     Attributes:
@@ -254,10 +243,10 @@ class Dataflow:
     path: Path
     working_dir: Path
     nodes: tuple[Node, ...]
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = _NONE
     modules: tuple[Module, ...] = ()
     files: tuple[Path, ...] = ()
-    timer_nodes: dict[str, str] = field(default_factory=dict)
+    timer_nodes: dict[str, str] = _NONE
     health_check_interval_s: float = 5.0
     exit_when_nodes_finish: bool = False
     strict_types: bool = False
@@ -266,6 +255,6 @@ class Dataflow:
     file: str = ""
     warnings: tuple[str, ...] = ()
     type_warnings: tuple[str, ...] = ()
-    inferred_types: dict[str, str] = field(default_factory=dict)
+    inferred_types: dict[str, str] = _NONE
     user_types: tuple[str, ...] = ()
-    raw: dict[str, Any] = field(default_factory=dict)
+    raw: dict[str, Any] = _NONE

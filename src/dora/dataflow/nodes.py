@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from dora.dataflow.descriptor import (
@@ -153,8 +153,7 @@ def _finish_standard(node: Node, draft: NodeDraft, environ: Mapping[str, str]) -
     get = draft.fields.get
     path_at = draft.fields.value_at("path")
     args = split_args(get("args", ""))
-    return replace(
-        node,
+    return node._replace(
         path=expand_path(draft.path, environ),
         args=(get("args", ""),) if draft.path == SHELL else tuple(args),
         build=get("build"),
@@ -178,8 +177,7 @@ def _finish_runtime(node: Node, draft: NodeDraft, environ: Mapping[str, str]) ->
     log = log_settings(log_fields(drafts))
     printed = (log.send_stdout_as, log.send_logs_as)  # these go through the runner
     inner = [OutputSource(draft.id, output) for output in draft.outputs if output not in printed]
-    return replace(
-        node,
+    return node._replace(
         build=build_of(drafts),
         inputs=finish_inputs({name: entry for name, entry in draft.inputs.items() if entry.source not in inner}),
         outputs=tuple(draft.outputs),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -146,7 +145,7 @@ class Launcher:
 
     def _explain(self, node: Node, error: DescriptorError) -> list[str]:
         """Why its program cannot be found, with the place of its `path` and similar names where that is the reason."""
-        missing = check_sources(replace(self.dataflow, nodes=(node,)), self._environ)
+        missing = check_sources(self.dataflow._replace(nodes=(node,)), self._environ)
         return missing or [located(problem, node.file or self.dataflow.file) for problem in error.problems]
 
     def _command(self, node: Node) -> tuple[tuple[str, ...], str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from dora.dataflow.descriptor import Dataflow, Input, Node, OutputSource, RestartPolicy, TimerSource
@@ -25,7 +24,7 @@ def node(name: str, *sources: str, outputs: bool = True) -> Node:
 
 
 A, B = node("a"), node("b", "a", outputs=False)
-AGAIN = replace(A, restart=RestartPolicy("on-failure", max_restarts=2, delay_s=0.2))
+AGAIN = A._replace(restart=RestartPolicy("on-failure", max_restarts=2, delay_s=0.2))
 LONE = Node("lone", "lone")
 DYNAMIC = Node("d", "dynamic", outputs=("out",))
 

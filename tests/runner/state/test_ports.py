@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from histories import Play, only, verdicts
 
 from dora.dataflow.descriptor import Input, Node, OutputSource, RestartPolicy
@@ -100,7 +98,7 @@ def test_ports_of_a_node_that_is_gone_are_nobodys_business() -> None:
 
 
 def test_runtime_node_is_restarted_by_its_policy() -> None:
-    play = Play(CAMERA, replace(RUNTIME, restart=RestartPolicy("on-failure")), PLOT)
+    play = Play(CAMERA, RUNTIME._replace(restart=RestartPolicy("on-failure")), PLOT)
     play.run("camera", "rt", "plot")
     effects = play.exit("rt", 1)
     assert [effect.node for effect in effects if isinstance(effect, e.SpawnNode)] == ["rt"]

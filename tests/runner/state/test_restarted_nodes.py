@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from histories import A, B, Play, kinds, only, verdicts
 
 from dora.dataflow.descriptor import RestartPolicy
@@ -11,7 +9,7 @@ from dora.messages.node_runner import CLOSED, RESTARTING
 from dora.runner import effects as e
 from dora.runner import stimuli as s
 
-ALWAYS = replace(A, restart=RestartPolicy("always"))
+ALWAYS = A._replace(restart=RestartPolicy("always"))
 
 
 def test_a_program_that_closes_its_node_before_it_ends_is_restarted_with_its_outputs_open() -> None:
@@ -61,7 +59,7 @@ def test_a_lost_link_of_a_node_that_will_be_restarted_is_not_closed_before_its_e
 
 
 def test_a_reader_that_closed_its_node_long_before_it_crashes_is_restarted() -> None:
-    play = Play(A, replace(B, restart=RestartPolicy("on-failure")))
+    play = Play(A, B._replace(restart=RestartPolicy("on-failure")))
     play.run("a", "b")
     play.tell(s.OutputsClosed("b"))
     play.pass_time(3.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 
 import pytest
 from histories import AGAIN, DYNAMIC, LONE, SECOND_NS, A, B, Play, kinds, node, only, verdicts
@@ -114,7 +113,7 @@ def test_time_in_which_nobody_ran_does_not_count() -> None:
 
 
 def finishing() -> Play:
-    play = Play(A, replace(B, finish_grace_s=2.0), grace_s=1)
+    play = Play(A, B._replace(finish_grace_s=2.0), grace_s=1)
     play.run("a", "b")
     assert play.pass_time(60) == []
     play.exit("a")
@@ -216,7 +215,7 @@ def test_a_stop_cancels_a_pending_restart() -> None:
 
 
 def test_a_node_is_not_restarted_once_all_its_inputs_are_closed() -> None:
-    play = Play(A, replace(B, restart=RestartPolicy("always")))
+    play = Play(A, B._replace(restart=RestartPolicy("always")))
     play.run("a", "b")
     play.exit("a", 0)
     assert play.exit("b", 1)[-1] == e.Finish()
@@ -224,7 +223,7 @@ def test_a_node_is_not_restarted_once_all_its_inputs_are_closed() -> None:
 
 @pytest.mark.parametrize(("drains_timers", "is_restarted"), [(False, True), (True, False)])
 def test_a_timer_keeps_a_node_going_unless_the_dataflow_says_otherwise(drains_timers: bool, is_restarted: bool) -> None:
-    play = Play(A, replace(node("b", "a", "timer"), restart=RestartPolicy("always")), drains_timers=drains_timers)
+    play = Play(A, node("b", "a", "timer")._replace(restart=RestartPolicy("always")), drains_timers=drains_timers)
     play.run("a", "b")
     play.exit("a", 0)
     assert bool(only(e.SpawnNode, play.exit("b", 1))) is is_restarted
@@ -240,6 +239,6 @@ def test_a_node_that_is_restarted_before_the_start_is_waited_for_again() -> None
 
 
 def test_a_node_without_inputs_is_restarted_too() -> None:
-    play = Play(replace(A, restart=RestartPolicy("always")))
+    play = Play(A._replace(restart=RestartPolicy("always")))
     play.run("a")
     assert only(e.SpawnNode, play.exit("a", 0)) == [e.SpawnNode("a", 1)]

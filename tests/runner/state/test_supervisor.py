@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 
 import pytest
 from histories import AGAIN, DYNAMIC, LONE, SECOND_NS, A, B, Play, kinds, node, only, verdicts
@@ -126,7 +125,7 @@ def test_a_node_that_connects_after_the_start_does_not_wait() -> None:
 
 
 def test_a_node_that_does_not_connect_in_time_is_killed_and_named() -> None:
-    play = Play(replace(A, startup_timeout_s=5.0), B)
+    play = Play(A._replace(startup_timeout_s=5.0), B)
     play.spawn()
     assert play.pass_time(4.9) == []
     assert play.pass_time(0.1) == [e.KillNode("a")]
@@ -135,7 +134,7 @@ def test_a_node_that_does_not_connect_in_time_is_killed_and_named() -> None:
 
 
 def test_a_connected_node_has_met_its_startup_timeout() -> None:
-    play = Play(replace(A, startup_timeout_s=5.0), B)
+    play = Play(A._replace(startup_timeout_s=5.0), B)
     play.spawn()
     play.tell(s.NodeSaidHello("a"))
     assert play.pass_time(60) == []
@@ -237,7 +236,7 @@ def test_the_cause_of_a_deadlock_is_told_to_all_of_its_members() -> None:
 
 
 def test_a_hung_node_is_killed_and_named() -> None:
-    play = Play(replace(A, health_check_timeout_s=3.0), B)
+    play = Play(A._replace(health_check_timeout_s=3.0), B)
     play.run("a", "b")
     assert play.tell(s.NodeHung("a")) == [e.KillNode("a")]
     play.exit("a", None, signal.SIGKILL)
@@ -288,7 +287,7 @@ def test_a_second_ready_changes_nothing() -> None:
 
 
 def test_the_next_deadline_is_the_earliest_of_all_nodes() -> None:
-    play = Play(replace(A, startup_timeout_s=5.0), replace(B, startup_timeout_s=3.0))
+    play = Play(A._replace(startup_timeout_s=5.0), B._replace(startup_timeout_s=3.0))
     play.spawn()
     assert play.supervisor.next_deadline_ns() == 103 * SECOND_NS
     play.connect("a", "b")
@@ -303,7 +302,7 @@ def test_those_that_still_run_are_named_in_file_order() -> None:
 
 
 def test_time_that_was_lost_moves_every_deadline() -> None:
-    play = Play(replace(A, startup_timeout_s=5.0), replace(B, finish_grace_s=1.0))
+    play = Play(A._replace(startup_timeout_s=5.0), B._replace(finish_grace_s=1.0))
     play.spawn()
     play.tell(s.TimeLost(60 * SECOND_NS))
     assert play.supervisor.next_deadline_ns() == 165 * SECOND_NS
