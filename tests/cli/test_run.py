@@ -54,8 +54,9 @@ def test_a_wrong_command_line_ends_with_2_and_starts_nothing(
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (["--env", "X"], "error: --env 'X': expected KEY=VALUE, for example --env SPEED=2\n"),
-        (["--env", "=1"], "error: --env '=1': expected KEY=VALUE, for example --env SPEED=2\n"),
+        (["--env", "X"], "error: --env: expected KEY=VALUE, for example SPEED=2, found 'X'\n"),
+        (["--env", "=1"], "error: --env: expected KEY=VALUE, for example SPEED=2, found '=1'\n"),
+        (["--env", "LD_PRELOAD=x"], "error: --env: 'LD_PRELOAD' cannot be set: dora sets or forbids this variable\n"),
         (["--log-filter", "b=info"], "error: log filter 'b=info': no node 'b' (has: a)\n"),
         ([], "error: dataflow.yml:3:11: node 'a': no file 'missing.py' in "),
     ],

@@ -159,7 +159,7 @@ def test_nothing_is_started_when_one_of_two_scripts_is_missing_and_both_mistakes
     [
         ("--log-filter=plot=info", "error: log filter 'plot=info': no node 'plot' (has: camera)\n"),
         ("--log-filter=camera", "error: log filter 'camera': expected NODE=LEVEL, for example camera=debug\n"),
-        ("--env=SPEED", "error: --env 'SPEED': expected KEY=VALUE, for example --env SPEED=2\n"),
+        ("--env=SPEED", "error: --env: expected KEY=VALUE, for example SPEED=2, found 'SPEED'\n"),
     ],
 )
 def test_wrong_settings_on_the_command_line(flow: Flow, option: str, text: str) -> None:

@@ -11,11 +11,11 @@ import click
 
 from dora.cli.build_options import build_options, takes_build_options
 from dora.cli.durations import DURATION
+from dora.cli.run_settings import RunCommand, takes_env, takes_finish
 
 if TYPE_CHECKING:
     from dora.runner.options import RunOptions
 
-_OPTIONAL_VALUE: Final = "--exit-when-nodes-finish"
 _LEVELS: Final = ("error", "warn", "info", "debug", "trace", "stdout")
 _HELD_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """not between the making of the runtime directory and that of the minder, which removes it"""
@@ -30,25 +30,7 @@ second Ctrl-C kills them at once. Exit code 0: every node ended well; 1: one fai
 """
 
 
-class _Run(click.Command):
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """The value of an option that may stand without one needs its `=`: the next word is the file."""
-        return super().parse_args(ctx, [f"{word}=true" if word == _OPTIONAL_VALUE else word for word in args])
-
-
-def _settings(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
-    pairs = [word.partition("=") for word in words]
-    for (name, separator, _), word in zip(pairs, words, strict=True):
-        if not name or not separator:
-            raise click.ClickException(f"--env {word!r}: expected KEY=VALUE, for example --env SPEED=2")
-    return {name: value for name, _, value in pairs}
-
-
-def _yes_or_no(ctx: click.Context, param: click.Parameter, word: str | None) -> bool | None:
-    return None if word is None else word == "true"
-
-
-@click.command(cls=_Run, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.command(cls=RunCommand, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @takes_build_options
 @click.option("--stop-after", "stop_after_s", type=DURATION, metavar="TIME", help="Like Ctrl-C after 30, 500ms, 5m.")
@@ -68,15 +50,8 @@ def _yes_or_no(ctx: click.Context, param: click.Parameter, word: str | None) -> 
     help="How lines are shown.",
 )
 @click.option("--log-filter", default="", envvar="DORA_LOG_FILTER", metavar="N=LEVEL,..", help="Log level per node.")
-@click.option("--env", multiple=True, callback=_settings, metavar="KEY=VALUE", help="Set a variable for all nodes.")
-@click.option(
-    _OPTIONAL_VALUE,
-    "exits_when_nodes_finish",
-    type=click.Choice(("true", "false"), case_sensitive=False),
-    callback=_yes_or_no,
-    metavar="[=true|false]",
-    help="A timer does not keep a node alive whose data inputs are closed.",
-)
+@takes_env
+@takes_finish
 @click.option("--allow-shell-nodes", "allows_shell_nodes", is_flag=True, help="Allow nodes with `path: shell`.")
 @click.option("--hot-reload", "reloads_operators", is_flag=True, help="Operators reload their files when saved.")
 @click.option("--rt", "is_realtime", is_flag=True, help="Supervise with locked memory and real-time priority.")

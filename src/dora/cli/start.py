@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dora.cli.durations import DURATION
+from dora.cli.run_settings import RunCommand, takes_env, takes_finish
 from dora.cli.targets import HELP, examples, service_options
 
 if TYPE_CHECKING:
@@ -29,36 +30,15 @@ runs (attached: it ended well); 1: it could not be started, or failed.
 """
 
 
-def _settings(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
-    pairs = [word.partition("=") for word in words]
-    for (name, separator, _), word in zip(pairs, words, strict=True):
-        if not name or not separator:
-            raise click.ClickException(f"--env {word!r}: expected KEY=VALUE, for example --env SPEED=2")
-    return {name: value for name, _, value in pairs}
-
-
-class _Start(click.Command):
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """The value of an option that may stand without one needs its `=`: the next word is the file."""
-        option = "--exit-when-nodes-finish"
-        return super().parse_args(ctx, [f"{word}=true" if word == option else word for word in args])
-
-
-@click.command(cls=_Start, context_settings=HELP, epilog=examples(_EXAMPLES))
+@click.command(cls=RunCommand, context_settings=HELP, epilog=examples(_EXAMPLES))
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("-n", "--name", default="", metavar="NAME", help="What it is called; made up if not stated.")
 @click.option("--attach", is_flag=True, help="Show its logs until it ends; Ctrl-C stops it.")
 @click.option("--detach", is_flag=True, help="Return as soon as it runs.")
 @click.option("--uv", "uses_uv", is_flag=True, help="Nodes with a `build:` get a Python environment of their own.")
-@click.option("--env", multiple=True, callback=_settings, metavar="KEY=VALUE", help="Set a variable for all nodes.")
+@takes_env
 @click.option("--grace", "grace_s", type=DURATION, default=10.0, metavar="TIME", help="From STOP to SIGTERM (10s).")
-@click.option(
-    "--exit-when-nodes-finish",
-    "exits_when_nodes_finish",
-    type=click.Choice(("true", "false"), case_sensitive=False),
-    metavar="[=true|false]",
-    help="A timer does not keep a node alive whose data inputs are closed.",
-)
+@takes_finish
 @click.option("--allow-shell-nodes", "allows_shell_nodes", is_flag=True, help="Allow nodes with `path: shell`.")
 @click.option("--hot-reload", "reloads_operators", is_flag=True, help="Operators reload their files when saved.")
 @click.option("--debug", is_flag=True, help="Accepted; running dataflows can always be inspected.")
@@ -106,7 +86,6 @@ def _request(stated: dict[str, Any], *, is_local: bool) -> api.StartRequest:
     """The nodes get the environment of this command, as with `dora run`; on another machine that of the service."""
     from dora.messages import api
 
-    finish = stated["exits_when_nodes_finish"]
     return api.StartRequest(
         file=os.path.abspath(stated["path"]),
         name=stated["name"],
@@ -115,7 +94,7 @@ def _request(stated: dict[str, Any], *, is_local: bool) -> api.StartRequest:
         environ=dict(os.environ) if is_local else None,
         python=sys.executable if is_local else "",
         grace_s=stated["grace_s"],
-        exits_when_nodes_finish=None if finish is None else finish == "true",
+        exits_when_nodes_finish=stated["exits_when_nodes_finish"],
         allows_shell_nodes=stated["allows_shell_nodes"],
         reloads_operators=stated["reloads_operators"],
     )

@@ -83,7 +83,7 @@ def parse_overrides(settings: Iterable[str]) -> dict[str, str]:
     for setting in settings:
         key, separator, value = setting.partition("=")
         if not separator or not key or _BAD_KEY.search(key):
-            problems.append(f"--env: expected KEY=VALUE, found {shown(setting)}")
+            problems.append(f"--env: expected KEY=VALUE, for example SPEED=2, found {shown(setting)}")
         elif is_reserved(key):
             problems.append(f"--env: {shown(key)} cannot be set: dora sets or forbids this variable")
         found[key] = value
