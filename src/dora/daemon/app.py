@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -42,9 +42,10 @@ log: Final = logging.getLogger("dora.daemon")
 
 def make_app(service: Service) -> Starlette:
     """The application, for a server or a test."""
-    routes: list[BaseRoute] = [
-        HttpRoute(route.path, partial(_endpoint, service, route), methods=[route.method]) for route in ROUTES
-    ]
+    routes: list[BaseRoute] = []
+    for path in dict.fromkeys(route.path for route in ROUTES):
+        by_method = {route.method: route for route in ROUTES if route.path == path}
+        routes.append(HttpRoute(path, partial(_endpoint, service, by_method), methods=list(by_method)))
     for path, stream in streams.STREAMS.items():
         routes.append(HttpRoute(path, partial(_lines, service, stream), methods=["GET"]))
         routes.append(WebSocketRoute(path, partial(_messages, service, stream)))
@@ -60,7 +61,9 @@ def problem_response(problem: api.Problem, status: int | None = None) -> Respons
     return Response(api.encode(problem), status or STATUS[problem.code], media_type=_JSON)
 
 
-async def _endpoint(service: Service, route: Route, request: Request) -> Response:
+async def _endpoint(service: Service, by_method: Mapping[str, Route], request: Request) -> Response:
+    route = by_method.get(request.method, by_method.get("GET"))  # HEAD is GET without its body
+    assert route is not None  # starlette has looked
     try:
         _check_version(request)
         call = Call(service, request.path_params, _query(route.query, request), await _body(route, request))

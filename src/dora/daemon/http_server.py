@@ -16,10 +16,13 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-PATIENCE_S: Final = 10.0
-MAX_CONNECTIONS: Final = 256
+PATIENCE_S: Final = 5.0
+MAX_CONNECTIONS: Final = 64
+"""idle ones; those that wait for an answer are not counted"""
 MAX_BUSY: Final = 1024
-MAX_HEADER_BYTES: Final = 32 * 1024
+BACKLOG: Final = 256
+"""callers that wait to be taken; also how many are taken at once"""
+MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_WEBSOCKET_BYTES: Final = 1 << 20
 _LAST_PATIENCE_S: Final = 2
 
@@ -75,6 +78,7 @@ class HttpServer(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            backlog=BACKLOG,
             limit_concurrency=MAX_BUSY,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             timeout_keep_alive=int(PATIENCE_S),

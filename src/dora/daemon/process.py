@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import gc
 import logging
 import os
 import resource
@@ -137,6 +138,8 @@ class _Process:
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         await service.begin()
+        gc.collect()
+        gc.freeze()  # what is there now stays: so the garbage of connections is found often, and cheaply
         keeper = asyncio.ensure_future(self._keep_watch())
         where = ", ".join([self._path, *service.addresses])
         log.info("listening on %s; %d dataflows are running", where, len(service.registry.runs))

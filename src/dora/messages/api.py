@@ -6,7 +6,7 @@ them in use.  Times are nanoseconds since 1970, sizes are bytes, durations are s
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -16,6 +16,9 @@ VERSION: Final = 1
 """Raised whenever something of this file changes so that old clients fail; clients name theirs in `VERSION_HEADER`."""
 
 VERSION_HEADER: Final = "dora-api"
+
+NAME_PATTERN: Final = "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"
+"""what a name of a dataflow is made of; it must not look like an id, either"""
 
 # codes of `Problem`
 UNKNOWN_DATAFLOW: Final = "unknown-dataflow"
@@ -83,8 +86,8 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
         grace_s: from STOP to SIGTERM.
     """
 
-    file: str
-    name: str = ""
+    file: Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^/"})]
+    name: Annotated[str, msgspec.Meta(extra_json_schema={"pattern": NAME_PATTERN})] = ""
     env: dict[str, str] = {}
     uses_uv: bool = False
     environ: dict[str, str] | None = None
