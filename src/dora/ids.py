@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import NewType
-
-NodeId = NewType("NodeId", str)
-DataId = NewType("DataId", str)
 
 _NODE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _DATA_CHARACTERS = _NODE_CHARACTERS | {"/"}
@@ -42,7 +38,7 @@ def _character_fault(text: str, allowed: frozenset[str], shown: str) -> str | No
 
 def new_dataflow_id() -> str:
     """A fresh UUID version 7 as text (RFC 9562 section 5.7): sorts by time of creation."""
-    value = bytearray(time.time_ns().__floordiv__(1_000_000).to_bytes(6, "big") + os.urandom(10))
+    value = bytearray((time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(10))
     value[6] = 0x70 | value[6] & 0x0F
     value[8] = 0x80 | value[8] & 0x3F
     text = value.hex()

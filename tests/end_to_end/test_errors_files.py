@@ -61,8 +61,8 @@ def test_file_that_may_not_be_read(flow: Flow) -> None:
 def test_broken_yaml(flow: Flow) -> None:
     write(flow, "nodes:\n  - id: a\n   path: a.py\n")
     assert refused(flow, "flow.yml") == (
-        "error: flow.yml:3:4: not valid YAML: did not find expected '-' indicator (while parsing a block collection); "
-        "check the indentation of this line and the one before\n"
+        "error: flow.yml:3:4: not valid YAML: did not find expected '-' indicator (while parsing a block collection "
+        "that begins in line 2); check the indentation of this line and the one before\n"
         "    3 |    path: a.py\n"
         "      |    ^\n"
     )

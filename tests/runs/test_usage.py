@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from dora.runs.usage import UsageMeter
+from dora.runs.usage import UsageMeter, is_alive
 
 
 def test_the_first_look_at_a_process_shows_numbers() -> None:
@@ -19,6 +19,14 @@ def test_a_process_that_is_gone_is_left_out() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     assert UsageMeter().measure([gone.pid]) == {}
+
+
+def test_an_ended_process_that_nobody_has_reaped_is_not_alive() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    assert (is_alive(ended.pid), is_alive(os.getpid())) == (False, True)
+    ended.wait()
+    assert not is_alive(ended.pid)
 
 
 def test_descendants_count() -> None:

@@ -18,11 +18,11 @@ from dora.errors import DoraError
 from dora.messages import api
 from dora.messages.runner_daemon import BACKGROUND
 from dora.runs.choosing import listed, shown_name
+from dora.runs.usage import is_alive
 from dora.transport import rendezvous
 
 _PATIENCE_S: Final = 5.0
 _LOOK_S: Final = 0.01
-_LOCK_NAME: Final = "service.lock"
 
 
 def end_service(host: str | None, port: int | None, *, is_forced: bool) -> int:
@@ -81,7 +81,7 @@ def _without_service(running: list[api.DataflowInfo], *, is_forced: bool) -> int
 def _lock_holder() -> int:
     """The process that is the service by its lock, or 0."""
     for base in rendezvous.places_to_look(os.environ):
-        path = os.path.join(base, _LOCK_NAME)
+        path = os.path.join(base, rendezvous.SERVICE_LOCK_NAME)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -100,13 +100,5 @@ def _lock_holder() -> int:
 def _wait_for_end(pid: int) -> None:
     """Until that process is gone, so that an `up` that follows finds nothing of it."""
     due_s = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < due_s and _is_alive(pid):
+    while time.monotonic() < due_s and is_alive(pid):
         time.sleep(_LOOK_S)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False

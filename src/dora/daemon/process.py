@@ -33,9 +33,9 @@ from dora.daemon.service import Service
 from dora.daemon.store import Store
 from dora.errors import DoraError, ResourceError
 from dora.messages import api
+from dora.runs.usage import is_alive
 from dora.transport import control, rendezvous
 
-LOCK_NAME: Final = "service.lock"
 STORE_NAME: Final = "history.sqlite3"
 TOKEN_NAME: Final = "token"
 _CHECK_S: Final = 10.0
@@ -83,7 +83,7 @@ def run_service(options: ServiceOptions, environ: Mapping[str, str]) -> None:
     """
     base = rendezvous.usable_base(environ)
     _raise_descriptor_limit()
-    lock = _lock(os.path.join(base, LOCK_NAME))
+    lock = _lock(os.path.join(base, rendezvous.SERVICE_LOCK_NAME))
     try:
         logging.basicConfig(
             stream=sys.stderr,
@@ -124,7 +124,7 @@ class _Process:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         store = self._open_store()
-        service = Service(self._base, self._environ, store, is_child_alive=_is_alive, end=self._end)
+        service = Service(self._base, self._environ, store, is_child_alive=is_alive, end=self._end)
         sockets = [self._listen_local()]
         token = self._token()
         if self._options.listen is not None:
@@ -252,12 +252,3 @@ def _raise_descriptor_limit() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether a child of ours still runs; `_reap` may not have come to it yet."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False

@@ -59,7 +59,7 @@ class Bridge(logging.Handler):
                 file=record.pathname,
                 line=record.lineno,
             )
-        except Exception:
+        except Exception:  # as every handler of `logging`: a log line must not end the program
             self.handleError(record)
 
 

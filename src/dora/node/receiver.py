@@ -16,7 +16,6 @@ import os
 import select
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Collection
 from typing import Any, Final
@@ -547,11 +546,6 @@ def _ends_now(source: Input) -> bool:
     if not edges or edges[-1].verdict in ("", messages.RESTARTING) or source.is_closed:
         return False
     return all(edge.verdict for edge in edges) and not source.queued()
-
-
-def deadline_of(timeout_s: float | None) -> float:
-    """When a wait of that length is over, on time.monotonic()."""
-    return _NO_LIMIT if timeout_s is None else time.monotonic() + timeout_s
 
 
 _HANDLERS: Final[dict[type, Any]] = {

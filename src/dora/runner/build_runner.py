@@ -24,7 +24,6 @@ from dora.runner.runtime_dir import create_runtime_dir
 
 TAIL_LINES: Final = 20
 INTERRUPT_PATIENCE_S: Final = 1.0
-CLOSE_PATIENCE_S: Final = 2.0
 _HINTS: Final = {
     "externally-managed-environment": "use --uv (an environment per node), or run dora from a virtual environment",
     "pip: command not found": "there is no pip for this Python; use --uv",

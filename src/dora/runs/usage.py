@@ -78,6 +78,12 @@ class UsageMeter:
         return Usage(round(max(0.0, 100 * (look.cpu_s - before.cpu_s) / elapsed_s), 1), pages * _PAGE)
 
 
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and is not yet reaped does not."""
+    stat = _stat(pid)
+    return stat is not None and stat[0] not in ("Z", "X")
+
+
 def _stat(pid: int) -> list[str] | None:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:

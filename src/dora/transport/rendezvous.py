@@ -26,6 +26,8 @@ RECORDS_NAME: Final = "records"
 """folder of a base in which background runs leave how they ended"""
 SERVICE_SOCKET_NAME: Final = "service.sock"
 """in a base: where the background service of this user listens"""
+SERVICE_LOCK_NAME: Final = "service.lock"
+"""in a base: the service holds its lock, and has written its PID into it"""
 _CARD_NAME: Final = "nodes.json"
 
 
