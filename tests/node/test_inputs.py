@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gc
 import os
+import signal
 import struct
 from typing import Any
 
@@ -20,6 +21,10 @@ from node.fake_runner import FakeRunner, Feed
 SMALL = pa.array(np.arange(512))
 LARGE = pa.array(np.arange(513))
 """more than 4 KiB"""
+
+
+class Alarm(Exception):
+    """What a user's signal handler raises."""
 
 
 @pytest.fixture
@@ -197,6 +202,25 @@ def test_damaged_message_is_an_error_event_that_names_its_sender(
     event = node.next()
     assert event["type"] == "ERROR"
     assert event["error"].startswith("fatal event stream error: undecodable message on input 'in' from camera/out: ")
+
+
+def test_exception_of_a_signal_handler_is_no_damaged_message(
+    node: Node, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def be_interrupted(sent_ns: int) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+
+    def ring(*_: object) -> None:
+        raise Alarm
+
+    monkeypatch.setattr(inputs_module.events, "instant_of", be_interrupted)
+    before = signal.signal(signal.SIGUSR1, ring)
+    feed.send(1)
+    try:
+        with pytest.raises(Alarm):
+            node.next()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize("fields", DAMAGED.values(), ids=DAMAGED)

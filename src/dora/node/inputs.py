@@ -27,6 +27,8 @@ from dora.transport.sending import queued_records
 _COPY_UP_TO: Final = 4096
 _WARN_HELD_BYTES: Final = 1 << 30
 _TEXT_REFERENCE: Final = 1
+_DECODING: Final = frozenset({"dora", "pyarrow", "numpy"})
+"""packages in which a damaged message may raise"""
 _MOST_DESCRIPTION_BYTES: Final = 1 << 28
 _MOST_TYPES: Final = 1024
 """a sender describes 256 types by reference, later ones in each message"""
@@ -110,6 +112,8 @@ class Input:
         try:
             return self._event(edge, record)
         except Exception as error:  # a process boundary: whatever a sender wrote must not end this node
+            if _is_of_user(error):
+                raise
             return events.error(
                 f"fatal event stream error: undecodable message on input {self.id!r} from {edge.source}/{edge.output}: "
                 f"{type(error).__name__}: {error}"
@@ -193,6 +197,15 @@ class Input:
         for edge in self.edges:
             edge.link.abandon()
         self.edges.clear()
+
+
+def _is_of_user(error: Exception) -> bool:
+    """Whether a signal handler raised it in the middle of our work: it is not about the message then."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] not in _DECODING
 
 
 def tick_event(input_id: str, count: int, now_ns: int, *, leaves_timestamp_out: bool) -> events.Event:
