@@ -190,7 +190,7 @@ def test_signal_handlers_run_inside_every_call_that_waits(flow: Flow) -> None:
     assert ended.code == 0, ended
     waited_s = [float(line) for line in flow.said("sender")]
     assert len(waited_s) == 4, ended
-    assert all(0.09 < wait_s < 0.3 for wait_s in waited_s), waited_s
+    assert all(0.09 < wait_s < 1 for wait_s in waited_s), waited_s
     assert [number for number, _ in flow.figures("reader")] == [0, 0]
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -129,11 +128,9 @@ def test_build_and_node_share_an_environment_with_our_dora_and_pip(folder: Folde
 
 
 @pytest.mark.slow
-def test_unchanged_environments_are_ready_at_once(folder: Folder, shared: Node) -> None:
+def test_unchanged_environments_are_not_touched(folder: Folder, shared: Node) -> None:
     first = folder.build(shared)
-    started_s = time.monotonic()
     assert folder.build(shared) == first
-    assert time.monotonic() - started_s < 0.3
     assert folder.lines == []
 
 

@@ -232,13 +232,13 @@ def test_orphans_are_reaped_while_their_node_runs(run: TestRun) -> None:
     wait_for(lambda: zombies_below(run.processes.minder_pid) == [])
 
 
-def test_close_kills_what_runs_and_is_quick(run: TestRun) -> None:
+def test_close_kills_what_runs_and_does_not_use_up_its_patience(run: TestRun) -> None:
     for turn in range(10):
         run.shell(f"n{turn}", SLEEPER)
     children = [int(run.lines(f"n{turn}", 1)[0]) for turn in range(10)]
     started_s = time.monotonic()
     run.processes.close(5)
-    assert time.monotonic() - started_s < 1
+    assert time.monotonic() - started_s < 4
     assert [pid for pid in children if is_alive(pid)] == []
 
 

@@ -82,7 +82,12 @@ _NODES: Final = as_is("a list of nodes", {"type": "array"})
 ROOT_FIELDS: Final = table(
     Field("nodes", _NODES, "The nodes of the dataflow.", is_required=True, example="[{id: <name>, path: <script>}]"),
     Field("env", _ENV, "Environment of every node; a node's own `env` wins."),
-    Field("health_check_interval", seconds(may_be_zero=False), "Seconds between two sweeps of the supervision.", 5.0),
+    Field(
+        "health_check_interval",
+        seconds(may_be_zero=False),
+        "Accepted, without effect: the supervision waits for no sweep.",
+        5.0,
+    ),
     Field("exit_when_nodes_finish", TRUTH, "A node is done when its data inputs are closed, timers or not.", False),
     Field("strict_types", TRUTH, "Type warnings are errors.", False),
     Field(
