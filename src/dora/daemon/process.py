@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import fcntl
 import gc
@@ -216,8 +217,12 @@ class _Process:
     async def _keep_watch(self) -> None:
         """Now and then: is the socket still ours (`/run/user` goes when the user logs out), and systemd's watchdog."""
         watchdog_s = self._notifier.watchdog_s
+        seen_requests = 0
         while True:
             await asyncio.sleep(_CHECK_S if watchdog_s is None else min(_CHECK_S, watchdog_s / 2))
+            if self._server.server_state.total_requests != seen_requests:
+                seen_requests = self._server.server_state.total_requests
+                _give_back_memory()
             if not self._owns_socket():
                 log.warning("%s is gone or another service's: ending; dataflows go on", self._path)
                 self._end()
@@ -252,3 +257,11 @@ def _raise_descriptor_limit() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _give_back_memory() -> None:
+    """What a crowd of clients has used, glibc keeps for the next one; there may be none for days."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
