@@ -72,6 +72,12 @@ def test_unknown_run_is_an_error_that_lists_the_runs(tmp_path: Path, wanted: str
     assert str(raised.value) == text.format(out=tmp_path / "out", id=identity)
 
 
+def test_node_named_as_a_dataflow_is_told_its_option(tmp_path: Path) -> None:
+    (tmp_path / "out" / make_run(tmp_path, "plot") / "log_camera.jsonl").touch()
+    with pytest.raises(LogsNotFoundError, match="'camera' is a node, not a dataflow; name it with `--node camera`"):
+        choose_run(find_runs(tmp_path), "camera", tmp_path)
+
+
 def test_beginning_of_several_ids_is_an_error_that_lists_them(tmp_path: Path) -> None:
     ids = [make_run(tmp_path, identity=f"01a10000-0000-7000-8000-00000000000{digit}") for digit in "ba"]
     with pytest.raises(LogsNotFoundError, match="'01a1' is the beginning of 2 dataflow ids:") as raised:

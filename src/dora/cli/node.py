@@ -56,7 +56,7 @@ def node() -> None:
 
 
 @node.command("list", context_settings=HELP, epilog=examples(_LIST))
-@dataflow_option
+@click.option("-d", "--dataflow", "wanted", metavar="ID_OR_NAME", help="Of that dataflow; without it, of all that run.")
 @format_option
 @click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Only ids of nodes.")
 @service_options

@@ -15,9 +15,10 @@ Examples:
   dora schema -o dora-schema.json
   dora schema --module -o dora-module-schema.json
 
-Editors with a YAML language server (VS Code, Neovim, Zed, JetBrains) take it up from the first line of a file:
+\b
+Editors with a YAML language server (VS Code, Neovim, Zed, JetBrains)
+take it up from the first line of a file, and `dora new` writes both:
   # yaml-language-server: $schema=dora-schema.json
-`dora new` writes both.
 """
 
 

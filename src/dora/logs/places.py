@@ -111,6 +111,8 @@ def choose_run(runs: Sequence[Run], wanted: str | None, base: Path) -> Run:
         return starts[0]
     if starts:
         raise LogsNotFoundError(f"{wanted!r} is the beginning of {len(starts)} dataflow ids:\n{_listed(starts)}")
+    if wanted and any(wanted in files_of_nodes(base / FOLDER / run.id) for run in runs):
+        raise LogsNotFoundError(f"{wanted!r} is a node, not a dataflow; name it with `--node {wanted}`")
     names = [name for run in runs for name in (run.id, run.name) if name]
     raise LogsNotFoundError(
         f"no logs of a dataflow {wanted!r} in {base / FOLDER}{did_you_mean(wanted, names)}; there are:\n{_listed(runs)}"
