@@ -283,7 +283,8 @@ def schema(world: World, count: int) -> dict[str, Any]:
     # a description cannot say that a file must be there, so data that fit it may be refused all the same
     command += ["--exclude-checks", "positive_data_acceptance", "--request-timeout", "20"]
     command += ["--suppress-health-check", "all"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    pipe = subprocess.PIPE  # its notes on crashes go into the folder
+    done = subprocess.run(command, cwd=world.folder, stdout=pipe, stderr=subprocess.STDOUT, text=True, check=False)
     print(done.stdout[-6000:], file=sys.stderr)
     return {
         "examples": count,
