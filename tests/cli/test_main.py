@@ -148,6 +148,13 @@ def test_version_and_overview_load_no_library(argument: str) -> None:
 
 
 @pytest.mark.slow
+def test_full_disk_is_an_error_without_a_traceback() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "dora", "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: the disk is full; free some space, then run the command again\n"
+
+
 def test_reader_that_closes_the_pipe_ends_dora_quietly() -> None:
     command = [sys.executable, "-m", "dora", "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

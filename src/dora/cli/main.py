@@ -8,6 +8,7 @@ few lines on stderr here, in one place: exit code 1 for what went wrong, 2 for a
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -86,6 +87,12 @@ def run_command(argv: list[str]) -> int:
     except BrokenPipeError:
         # the reader of our output is gone; what is still buffered must not raise again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("error: the disk is full; free some space, then run the command again", file=sys.stderr)
         return FAILED
     return code
 
