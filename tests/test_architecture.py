@@ -63,6 +63,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "msgspec": {"messages", "node", "runner", "runs", "daemon", "control", "cli", "logs"},
     "click": {"cli"},
     "rich": {"cli", "runner"},
+    "textual": {"cli"},
     "uv": {"runner"},
     "starlette": {"daemon"},
     "uvicorn": {"daemon"},

@@ -51,6 +51,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "logs": Command("dora.cli.logs", "logs", "Show what the nodes of a run have logged"),
     "node": Command("dora.cli.node", "node", "See and control the nodes of running dataflows"),
     "topic": Command("dora.cli.topic", "topic", "Look at the messages of running dataflows"),
+    "top": Command("dora.cli.top", "top", "Watch nodes: CPU, memory, queues, rates, restarts"),
+    "inspect": Command("dora.cli.top", "inspect", "The group of `inspect top`, the same as top", is_hidden=True),
     "doctor": Command("dora.cli.doctor", "doctor", "Look for what is wrong, and say what to do about it"),
     "status": Command("dora.cli.status", "status", "Say whether the service runs, and how many dataflows"),
     "check": Command("dora.cli.status", "status", "The same as status", is_hidden=True),

@@ -1,4 +1,4 @@
-"""CPU and memory of process trees, read from /proc when somebody wants to know.
+"""CPU, memory and disk use of processes, read from /proc when somebody wants to know.
 
 Strategy: no sampling in the background.  The CPU share of a process is that since it was last looked at, if that was
 between `_SHORTEST_S` and `_LONGEST_S` ago, else that since it was started, so that the first look shows a number, too.
@@ -30,6 +30,13 @@ class Usage(NamedTuple):
 
     cpu_percent: float
     memory_bytes: int
+
+
+class DiskBytes(NamedTuple):
+    """What a process has had read from disks and written to them, so far."""
+
+    read: int
+    written: int
 
 
 class _Look(NamedTuple):
@@ -82,6 +89,16 @@ def is_alive(pid: int) -> bool:
     """Whether the process runs; one that has ended and is not yet reaped does not."""
     stat = _stat(pid)
     return stat is not None and stat[0] not in ("Z", "X")
+
+
+def disk_bytes(pid: int) -> DiskBytes | None:
+    """Of one process, without its descendants; None if it is gone or somebody else's."""
+    try:
+        with open(f"/proc/{pid}/io", encoding="ascii") as file:
+            counts = dict(line.split(": ") for line in file.read().splitlines())
+        return DiskBytes(int(counts["read_bytes"]), int(counts["write_bytes"]))
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def _stat(pid: int) -> list[str] | None:
