@@ -116,9 +116,10 @@ def test_read_only_folder_costs_the_log_files_and_one_warning(flow: Flow) -> Non
     run.signal(signal.SIGINT)
     ended = run.wait()
     assert ended.code == 0, ended
-    warnings = [line for line in ended.stderr.splitlines() if "log" in line]
+    warnings = [line for line in ended.stderr.splitlines() if line.startswith("log file")]
     assert len(warnings) == 1, ended
     assert "Read-only file system" in warnings[0]
+    assert "lines are missing in the log files: the disk refused them" in ended.stderr
 
 
 def test_full_disk_costs_the_log_files_and_one_warning(flow: Flow) -> None:

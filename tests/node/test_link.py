@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import threading
@@ -15,7 +16,9 @@ import pyarrow as pa
 import pytest
 
 from dora import Node
+from dora.errors import ResourceError
 from dora.messages import node_runner as m
+from dora.node.receiver import Receiver
 from node.fake_runner import FakeRunner, wait_until
 
 BIG = pa.array(range(10_000))
@@ -348,3 +351,18 @@ def quietly_in_child(action: Callable[[], object]) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return in_child(action)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "Too many open files"), ImportError("lib.so: cannot open: Too many open files")],
+)
+def test_node_that_runs_out_of_descriptors_while_it_connects_names_the_limit(
+    runner: FakeRunner, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Receiver, "begin", refuse)
+    with pytest.raises(ResourceError, match="ulimit -n"):
+        runner.node()

@@ -168,8 +168,9 @@ def test_undeclared_output_is_refused_for_a_sample(runner: FakeRunner) -> None:
 
 @pytest.fixture
 def endless_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine then changes nothing, and a wait that is wrong never ends."""
+    """A busy machine then changes nothing, nor a reader in the same process, and a wait that is wrong never ends."""
     monkeypatch.setattr(burst, "_FIRST_BUDGET_NS", 1 << 60)
+    monkeypatch.setattr(burst, "_switches", lambda: 0)
 
 
 @pytest.mark.usefixtures("endless_budget")

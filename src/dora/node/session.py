@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import functools
 import os
 import threading
 from typing import TYPE_CHECKING
 
 from dora import env
-from dora.errors import NodeError
+from dora.errors import NodeError, ResourceError
 from dora.node.identity import identity_of
 from dora.node.link import Link
 from dora.node.logs import Journal
@@ -29,8 +30,12 @@ class Session:
         self.link = Link(identity_of(node_id, os.environ))
         try:
             self._open()
-        except BaseException:
+        except BaseException as error:
             self._give_up()
+            if _is_out_of_descriptors(error):
+                raise ResourceError(
+                    "out of file descriptors while connecting a node: raise the limit (`ulimit -n`)"
+                ) from error
             raise
 
     def _open(self) -> None:
@@ -107,6 +112,12 @@ class Session:
         for output in self.outputs.values():
             output.forget()
         self.link.abandon()
+
+
+def _is_out_of_descriptors(error: BaseException) -> bool:
+    """Also of an import, which then says it in words."""
+    too_many = os.strerror(errno.EMFILE)
+    return getattr(error, "errno", None) == errno.EMFILE or (isinstance(error, ImportError) and too_many in str(error))
 
 
 current: Session | None = None
