@@ -130,11 +130,16 @@ class Run:
 
     def entries(self, node: str) -> list[dict[str, Any]]:
         """The entries of a node's log file so far, those of rotated files first."""
+        while True:
+            with contextlib.suppress(FileNotFoundError):  # rotated in this moment
+                lines = self._lines(node)
+                return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def _lines(self, node: str) -> list[str]:
         folders = set(self._folder.glob("out/*")) - self._known_logs
         files = [path for folder in folders for path in folder.glob(f"log_{node}.*jsonl")]
         files.sort(key=lambda path: path.stat().st_mtime_ns)
-        lines = [line for path in files for line in path.read_text().splitlines(keepends=True)]
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return [line for path in files for line in path.read_text().splitlines(keepends=True)]
 
     def said(self, node: str) -> list[str]:
         """The lines that a node has printed so far."""

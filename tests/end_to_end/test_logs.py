@@ -204,6 +204,7 @@ def test_follower_sees_every_line_of_a_run_across_rotation_and_ends_with_it(flow
         shown, _ = follower.communicate(timeout=20)
     finally:
         follower.kill()
+        follower.communicate()
     numbers = [int(line.split(": ")[1].split()[0]) for line in shown.splitlines() if " STDOUT " in line]
     assert numbers == list(range(len(numbers)))
     assert len(numbers) > 400
