@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from typing import Any
 
 from end_to_end.running import Flow
 from end_to_end.scenarios.marks import Mark
@@ -24,7 +26,9 @@ for event in node:
     ticks.append([event["id"], event["value"][0].as_py(), time.monotonic()])
 usage = resource.getrusage(resource.RUSAGE_SELF)
 elapsed_s = time.monotonic() - begun[0]
-print(json.dumps({"ticks": ticks, "elapsed_s": elapsed_s, "cpu_s": usage.ru_utime + usage.ru_stime - begun[1]}))
+with open("ticks.json", "w") as file:  # too long for a line of a log
+    json.dump(ticks, file)
+print(json.dumps({"elapsed_s": elapsed_s, "cpu_s": usage.ru_utime + usage.ru_stime - begun[1]}))
 """
 JUMPING_CLOCK = '''
 """time.time() jumps by an hour, forth and back, every 0.3 s."""
@@ -84,13 +88,18 @@ for event in Node():
 """
 
 
+def _found(flow: Flow, node: str = "ticker") -> dict[str, Any]:
+    """What `TICKS` has seen."""
+    return {**flow.figures(node), "ticks": json.loads((flow.folder / "ticks.json").read_text())}
+
+
 def rate(flow: Flow, rate_hz: int, duration_s: float, *, least_share: float = 0.98) -> list[Mark]:
     """One timer: its rate, what it skips (more on a machine with other work), what it costs."""
     timer = f"dora/timer/micros/{1_000_000 // rate_hz}"
     flow.node("ticker", TICKS, inputs={"tick": timer}, env={"DURATION": duration_s})
     ended = flow.run(timeout_s=duration_s + 30)
     assert ended.code == 0, ended
-    found = flow.figures("ticker")
+    found = _found(flow)
     ticks = found["ticks"][len(found["ticks"]) // 5 :]  # the first ones come while the other processes still start
     (_, first, began_s), (_, last, ended_s) = ticks[0], ticks[-1]
     return [
@@ -107,7 +116,7 @@ def slow_beside_fast(flow: Flow, ticks: int, *, most_ms: float = 1) -> list[Mark
     flow.node("ticker", TICKS, inputs=timers, env={"DURATION": ticks - 0.5})
     ended = flow.run(timeout_s=ticks + 30)
     assert ended.code == 0, ended
-    found = flow.figures("ticker")["ticks"]
+    found = _found(flow)["ticks"]
     slow = [(count, at) for name, count, at in found if name == "slow"]
     fast = dict((count, at) for name, count, at in found if name == "fast")
     origin_s = min(at - count / 1000 for count, at in fast.items())
@@ -141,7 +150,7 @@ def suspended(flow: Flow, duration_s: float) -> list[Mark]:
     run.wait_said("ticker", "elapsed_s", timeout_s=30)
     ended = run.stop()
     assert ended.code == 0, ended
-    times = [at for _, _, at in run.figures("ticker")["ticks"]]
+    times = [at for _, _, at in _found(flow)["ticks"]]
     within = sum(resumed_s <= at < resumed_s + 0.1 for at in times)
     return [
         Mark("same processes afterwards", same, "==", 1),
@@ -160,7 +169,7 @@ def idle_beside_busy(flow: Flow, duration_s: float) -> list[Mark]:
     run.wait_said("idle", "elapsed_s", timeout_s=duration_s + 30)
     ended = run.stop()
     assert ended.code == 0, ended
-    found = flow.figures("idle")
+    found = _found(flow, "idle")
     return [
         Mark("ticks", len(found["ticks"]), ">=", int(duration_s)),
         Mark("processor time, % of one", 100 * found["cpu_s"] / found["elapsed_s"], "<=", 1),
