@@ -12,9 +12,10 @@ from end_to_end.running import Flow
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _sigint_is_heard() -> None:
-    """Tests that a script runs in the background (`&`) inherit an ignored SIGINT; what they start must not."""
+def _signals_are_heard() -> None:
+    """Tests that run in the background (`&`, `nohup`) inherit ignored signals; what they start must not."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

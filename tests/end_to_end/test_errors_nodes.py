@@ -49,13 +49,29 @@ def details(flow: Flow, node: str) -> str:
 
 EXITS_BESIDE_PLOT = """
 import os, time
+
+
+def waits_at_the_barrier(pid):
+    # whether a process has a socket and sleeps
+    folder = f"/proc/{{pid}}/fd"
+    files = [os.readlink(f"{{folder}}/{{fd}}") for fd in os.listdir(folder)]
+    with open(f"/proc/{{pid}}/stat") as stat:
+        state = stat.read().rpartition(")")[2].split()[0]
+    return state == "S" and any(file.startswith("socket:") for file in files)
+
+
 while not os.path.exists("plot-is-up"):
     time.sleep(0.01)
-time.sleep(0.3)
+with open("plot-is-up") as file:
+    plot = file.read()
+while not waits_at_the_barrier(plot):
+    time.sleep(0.01)
 raise SystemExit({})
 """
 """exits when `plot` has connected and waits at the start barrier"""
-PLOT_IS_UP = "open('plot-is-up', 'w').close()\n"
+PLOT_IS_UP = (
+    "import os\nwith open('plot', 'w') as file: file.write(str(os.getpid()))\nos.rename('plot', 'plot-is-up')\n"
+)
 LOGS = "\nLog files of all nodes: out/ID\n"
 
 
