@@ -110,6 +110,20 @@ def test_node_that_has_asked_closes_with_its_last_handle(client: Client, runner:
     assert isinstance(runner.hear(), m.OutputsClosed)
 
 
+@pytest.mark.parametrize("wait", [Node.recv_service_response, Node.recv_action_result])
+def test_id_that_is_no_str_is_refused(client: Client, wait: Callable[..., Any]) -> None:
+    node = client.open("reply")
+    with pytest.raises(TypeError, match=r"^(request|goal)_id must be a str, not NoneType$"):
+        wait(node, None, "server")
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf")])
+def test_timeout_must_be_a_finite_number_of_seconds(client: Client, timeout: float) -> None:
+    node = client.open("reply")
+    with pytest.raises(ValueError, match="invalid timeout"):
+        node.recv_service_response("a", "server", timeout)
+
+
 # -- the end of the server -----------------------------------------------------------------------------------
 
 
@@ -172,6 +186,47 @@ def test_restarted_server_can_be_asked_again(client: Client, runner: FakeRunner)
     assert ask(node, "a") == 9
 
 
+def test_all_requests_before_a_restart_are_told_of_it_also_when_their_waits_begin_later(client: Client) -> None:
+    node = client.open("reply")
+    requests = [node.send_service_request("nowhere", b"") for _ in range(3)]
+    client.feeds["reply"].send(9, metadata={"request_id": requests[0]})
+    client.feeds["reply"].finish(m.RESTARTING)
+    assert ask(node, requests[0]) == 9
+    for request in requests[1:]:
+        with pytest.raises(RuntimeError, match="was restarted"):
+            ask(node, request)
+
+
+def test_request_is_told_of_a_restart_that_the_main_loop_has_seen(client: Client) -> None:
+    node = client.open("reply")
+    request = node.send_service_request("nowhere", b"")
+    client.feeds["reply"].finish(m.RESTARTING)
+    assert node.next(timeout=20)["type"] == "NODE_RESTARTED"  # type: ignore[index]
+    with pytest.raises(RuntimeError, match="was restarted"):
+        ask(node, request)
+
+
+def test_request_after_a_restart_is_not_told_of_it(client: Client, runner: FakeRunner) -> None:
+    node = client.open("reply")
+    client.feeds["reply"].finish(m.RESTARTING)
+    request = node.send_service_request("nowhere", b"")
+    with pytest.raises(TimeoutError):
+        ask(node, request, timeout=0)
+    runner.feed("reply", source="server").send(9, metadata={"request_id": request})
+    assert ask(node, request) == 9
+    assert node.next(timeout=20)["type"] == "NODE_RESTARTED"  # type: ignore[index]
+
+
+def test_request_that_outlives_a_restart_can_be_waited_for_again(client: Client, runner: FakeRunner) -> None:
+    node = client.open("reply")
+    request = node.send_service_request("nowhere", b"")
+    client.feeds["reply"].finish(m.RESTARTING)
+    with pytest.raises(RuntimeError, match="was restarted"):
+        ask(node, request)
+    runner.feed("reply", source="server").send(9, metadata={"request_id": request})
+    assert ask(node, request) == 9
+
+
 def test_stop_ends_the_wait_and_is_what_the_main_loop_sees_first(client: Client, runner: FakeRunner) -> None:
     node = client.open("reply", "news")
     client.feeds["news"].send(1)
@@ -215,7 +270,7 @@ def test_newest_tick_is_kept(client: Client, runner: FakeRunner) -> None:
     for _ in range(2):
         wait_until(lambda: not node._receiver.is_empty() or not vars(node._receiver)["mailbox"]._is_empty())
         give_up(node)
-    assert len(left(node, "tick")) == 1
+    assert node._receiver.queued_by_input() == {"tick": 1}
 
 
 def test_lossless_input_of_another_node_waits_in_its_queue(client: Client) -> None:

@@ -25,15 +25,19 @@ _MOST_REQUESTS: Final = (
 )
 _MOST_AT_ONCE: Final = 256  # then the time-out is looked at
 _IN_FRONT: Final = ("take", "is_empty", "queued_by_input")
+_RESTARTED: Final = "was restarted"
 _ENDINGS: Final = {
     "NODE_FAILED": "has failed",
-    "NODE_RESTARTED": "was restarted",
+    "NODE_RESTARTED": _RESTARTED,
     "INPUT_CLOSED": "has closed its output",
 }
 
 
 class Expected:
     """A reply that somebody waits for.
+
+    Args:
+        request_id: of the request, as this node may have sent it.
 
     Attributes:
         server: the node that must send it, or None: not known.
@@ -43,9 +47,12 @@ class Expected:
         failure: why it will not come, or "".
     """
 
-    def __init__(self, what: str, server: str | None, matches: Callable[[dict[str, Any]], bool]) -> None:
+    def __init__(
+        self, what: str, server: str | None, matches: Callable[[dict[str, Any]], bool], *, request_id: str = ""
+    ) -> None:
         self.what: Final = what
         self.server: Final = server
+        self.request_id: Final = request_id
         self._matches = matches
         self.inputs: list[str] = []
         self.outcome: events.Event | None = None
@@ -90,13 +97,14 @@ class Mailbox:
         self._kept = KeptEvents(self._rules, self._receiver.count_dropped)
         self._expected: list[Expected] = []
         self._inputs = _inputs_by_node(node.node_config())
-        self._requests: dict[str, None] = {}
+        self._requests: dict[str, int] = {}  # the restarts of nodes that were known when it was sent
         self._reply_inputs: set[str] = set()
         self._paused: set[str] = set()
 
     def note_request(self, request_id: str) -> None:
-        """This node has asked that; the reply must not give way to those of others."""
-        self._requests[request_id] = None
+        """This node is about to ask that; the reply must not give way to those of others."""
+        self._receiver.hear()
+        self._requests[request_id] = len(self._receiver.restarted)
         if len(self._requests) > _MOST_REQUESTS:
             self._requests.pop(next(iter(self._requests)), None)
 
@@ -112,6 +120,8 @@ class Mailbox:
             expected.failure = f"no input of this node is fed by `{expected.server}`"
         elif expected.inputs and all(map(self._receiver.is_input_closed, expected.inputs)):
             expected.ending = _ENDINGS["INPUT_CLOSED"]
+        elif self._was_restarted_since(expected):
+            expected.ending = _RESTARTED
         for name in [name for name in self._paused if self._may_carry_reply(name)]:
             self._resume(name)
         self._conclude()
@@ -182,10 +192,17 @@ class Mailbox:
             return
         if kind == "INPUT_CLOSED":
             is_over = event["id"] in expected.inputs and all(map(self._receiver.is_input_closed, expected.inputs))
+        elif kind == "NODE_RESTARTED" and expected.request_id in self._requests:
+            is_over = self._was_restarted_since(expected)
         else:
             is_over = event["id"] == expected.server
         if is_over:
             expected.ending = _ENDINGS[kind]
+
+    def _was_restarted_since(self, expected: Expected) -> bool:
+        """The server was restarted after this node's request, whoever got the event that says so."""
+        known = self._requests.get(expected.request_id)
+        return known is not None and expected.server in self._receiver.restarted[known:]
 
     def _conclude(self) -> None:
         """A server has ended, and what it had sent is read: no reply will come."""
@@ -194,6 +211,8 @@ class Mailbox:
                 continue
             if self._queued_by_input().keys().isdisjoint(expected.inputs):
                 expected.failure = expected.end_of_server
+                if expected.request_id in self._requests:  # told once: the next run of the server may still reply
+                    self._requests[expected.request_id] = len(self._receiver.restarted)
 
     def _keep(self, event: events.Event) -> None:
         name = event["id"]

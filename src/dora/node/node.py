@@ -96,7 +96,7 @@ class Node:
             TypeError: it is not a real number.
         """
         receiver = self._receiver
-        timeout_s = None if timeout is None else _seconds(timeout)
+        timeout_s = _seconds(timeout)
         if self._link.is_forked:
             self._raise_forked()
         with receiver.lock:
@@ -179,7 +179,7 @@ class Node:
 
         Cancelling it, as `asyncio.wait_for` does, loses no event.
         """
-        timeout_s = None if timeout is None else _seconds(timeout)
+        timeout_s = _seconds(timeout)
         from dora.node.awaiting import receive  # loads asyncio, which most nodes do without
 
         return receive(self, timeout_s)
@@ -358,7 +358,7 @@ class Node:
         """
         from dora.node import patterns  # few nodes use them
 
-        return patterns.wait_for(self, patterns.response_to(request_id, server), timeout)
+        return patterns.wait_for(self, patterns.response_to(request_id, server), _seconds(timeout))
 
     async def recv_service_response_async(
         self, request_id: str, server: str | None = None, timeout: float | None = None
@@ -366,7 +366,7 @@ class Node:
         """`recv_service_response` for asyncio; any number of tasks may wait."""
         from dora.node import patterns  # few nodes use them
 
-        return await patterns.wait_for_async(self, patterns.response_to(request_id, server), timeout)
+        return await patterns.wait_for_async(self, patterns.response_to(request_id, server), _seconds(timeout))
 
     def recv_action_result(
         self, goal_id: str, server: str | None = None, timeout: float | None = None
@@ -374,7 +374,7 @@ class Node:
         """Wait for the message of that goal with a `goal_status`; otherwise like `recv_service_response`."""
         from dora.node import patterns  # few nodes use them
 
-        return patterns.wait_for(self, patterns.result_of(goal_id, server), timeout)
+        return patterns.wait_for(self, patterns.result_of(goal_id, server), _seconds(timeout))
 
     async def recv_action_result_async(
         self, goal_id: str, server: str | None = None, timeout: float | None = None
@@ -382,7 +382,7 @@ class Node:
         """`recv_action_result` for asyncio."""
         from dora.node import patterns  # few nodes use them
 
-        return await patterns.wait_for_async(self, patterns.result_of(goal_id, server), timeout)
+        return await patterns.wait_for_async(self, patterns.result_of(goal_id, server), _seconds(timeout))
 
     def stream_segment(
         self, output_id: str, session_id: str, segment_id: int = 0, *, flush: bool = False
@@ -500,8 +500,10 @@ class Node:
         self.close()
 
 
-def _seconds(timeout: Any) -> float:
-    """A time-out in seconds: any real number that is finite and not negative."""
+def _seconds(timeout: Any) -> float | None:
+    """A time-out in seconds: any real number that is finite and not negative; or None."""
+    if timeout is None:
+        return None
     try:
         seconds = float("text" if isinstance(timeout, (str, bytes, bytearray)) else timeout)
     except OverflowError:

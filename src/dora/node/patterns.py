@@ -6,14 +6,17 @@ data path knows nothing of it.  Who waits for which reply, and what happens to a
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
+from collections.abc import Generator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from dora.errors import NodeError
 from dora.ids import new_dataflow_id
 from dora.node import events
-from dora.node.mailbox import Expected, Mailbox, mailbox_of
+from dora.node.mailbox import Expected, mailbox_of
 
 if TYPE_CHECKING:
     from dora.node.node import Node
@@ -26,7 +29,8 @@ def send_request(node: Node, output_id: str, data: Any, metadata: dict[str, Any]
     if metadata is not None and "request_id" in metadata:
         warnings.warn("send_service_request: the given request_id is replaced by a fresh one", stacklevel=3)
     request_id = new_dataflow_id()
-    mailbox_of(node).note_request(request_id)
+    with node._receiver.lock:
+        mailbox_of(node).note_request(request_id)
     node.send_output(output_id, data, {**(metadata or {}), "request_id": request_id})
     return request_id
 
@@ -45,20 +49,10 @@ def wait_for(node: Node, expected: Expected, timeout_s: float | None) -> events.
         TimeoutError: it did not come in time.
         NodeError: it will not come.
     """
-    receiver = node._receiver
-    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-    box = _enter(node, expected)
-    try:
-        while not expected.is_decided:
-            with receiver.lock:
-                box.look_for(expected)
-            if not expected.is_decided:
-                _raise_if_late(expected, deadline_s, timeout_s)
-                _wait(receiver, deadline_s)
-        return expected.result()
-    finally:
-        with receiver.lock:
-            box.remove(expected)
+    with closing(_pauses(node, expected, timeout_s)) as pauses:
+        for pause_s in pauses:
+            _wait(node._receiver, pause_s)
+    return expected.result()
 
 
 async def wait_for_async(node: Node, expected: Expected, timeout_s: float | None) -> events.Event:
@@ -67,18 +61,29 @@ async def wait_for_async(node: Node, expected: Expected, timeout_s: float | None
 
     from dora.node import awaiting  # loads asyncio, as this function needs and the others do not
 
-    receiver = node._receiver
     loop = asyncio.get_running_loop()
-    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-    box = _enter(node, expected)
+    with closing(_pauses(node, expected, timeout_s)) as pauses:
+        for pause_s in pauses:
+            await awaiting._readable(loop, node.fileno(), loop.time() + pause_s)
+    return expected.result()
+
+
+def _pauses(node: Node, expected: Expected, timeout_s: float | None) -> Generator[float, None, None]:
+    """Look for the reply until the wait is over; between the looks, how long to wait at most, in seconds."""
+    receiver = node._receiver
+    deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    with receiver.lock:
+        box = mailbox_of(node)
+        box.add(expected)
     try:
         while not expected.is_decided:
             with receiver.lock:
                 box.look_for(expected)
             if not expected.is_decided:
-                _raise_if_late(expected, deadline_s, timeout_s)
-                await awaiting._readable(loop, node.fileno(), loop.time() + _slice_s(deadline_s))
-        return expected.result()
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    raise TimeoutError(f"no reply to {expected.what} within {timeout_s:g} s")
+                yield min(left_s, _LOOK_AGAIN_S)
     finally:
         with receiver.lock:
             box.remove(expected)
@@ -86,11 +91,18 @@ async def wait_for_async(node: Node, expected: Expected, timeout_s: float | None
 
 def response_to(request_id: str, server: str | None) -> Expected:
     """The response to a service request."""
-    return Expected(f"request {request_id}", server, lambda metadata: metadata.get("request_id") == request_id)
+    _check_id("request_id", request_id)
+    return Expected(
+        f"request {request_id}",
+        server,
+        lambda metadata: metadata.get("request_id") == request_id,
+        request_id=request_id,
+    )
 
 
 def result_of(goal_id: str, server: str | None) -> Expected:
     """The result of an action: the message of that goal that has a `goal_status`."""
+    _check_id("goal_id", goal_id)
     return Expected(
         f"goal {goal_id}",
         server,
@@ -131,27 +143,16 @@ class StreamSegment:
         self._is_finished = fin
 
 
-def _enter(node: Node, expected: Expected) -> Mailbox:
-    with node._receiver.lock:
-        box = mailbox_of(node)
-        box.add(expected)
-    return box
+def _check_id(name: str, given: Any) -> None:
+    if not isinstance(given, str):  # None would be taken for the reply that has none
+        raise TypeError(f"{name} must be a str, not {type(given).__name__}")
 
 
-def _raise_if_late(expected: Expected, deadline_s: float | None, timeout_s: float | None) -> None:
-    if deadline_s is not None and time.monotonic() >= deadline_s:
-        raise TimeoutError(f"no reply to {expected.what} within {timeout_s} s")
-
-
-def _slice_s(deadline_s: float | None) -> float:
-    return _LOOK_AGAIN_S if deadline_s is None else max(0.0, min(_LOOK_AGAIN_S, deadline_s - time.monotonic()))
-
-
-def _wait(receiver: Any, deadline_s: float | None) -> None:
+def _wait(receiver: Any, timeout_s: float) -> None:
     with receiver.lock:
         receiver.begin_wait()
     try:
-        ready = receiver.wait(_slice_s(deadline_s))
+        ready = receiver.wait(timeout_s)
         with receiver.lock:
             receiver.note(ready)
     finally:

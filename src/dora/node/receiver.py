@@ -69,6 +69,7 @@ class Receiver:
         self._end_fd = -1
         self._pending: deque[events.Event] = deque()
         self._told: set[tuple[str, str, int]] = set()
+        self.restarted: Final[list[str]] = []  # nodes that feed this one, each time that one of them was restarted
         self._is_ended = False
         self._allowed: dict[str, int] | None = None
         self._served = 0
@@ -279,13 +280,17 @@ class Receiver:
         """Messages that wait in the queues of those inputs where some do.  Holds the lock."""
         return {source.id: count for source in self._inputs.values() if (count := source.queued())}
 
-    def is_empty(self) -> bool:
-        """Whether `take` would give nothing.  Holds the lock."""
+    def hear(self) -> None:
+        """Note what the runner has said.  Holds the lock."""
         link = self._link
         if link.has_news():
             link.pump()
         if link.inbox:
             self._read_inbox()
+
+    def is_empty(self) -> bool:
+        """Whether `take` would give nothing.  Holds the lock."""
+        self.hear()
         if self._pending or self._external_waits():
             return False
         if self._is_ended:
@@ -369,6 +374,7 @@ class Receiver:
             edge.error = message.error
             edge.run = message.run
             if message.verdict == messages.RESTARTING and not self._is_stopping and self._tell_once(edge):
+                self.restarted.append(edge.source)
                 self._pending.append(events.node_restarted(edge.source))
             if source.edges[0] is edge:
                 self._note_ending(source)
