@@ -1,12 +1,13 @@
 """Kills, stops and restarts everything at random: `python benchmarks/chaos.py [--minutes N] [--seed N] [--keep]`.
 
-A graph of 14 nodes (`chaos_graph.py`: all restart policies, queue policies and kinds of nodes, 64 B to 40 MB) runs
+A graph of 13 nodes (`chaos_graph.py`: all restart policies, queue policies and kinds of nodes, 64 B to 40 MB) runs
 through the real `dora run`.  Again and again something happens to it: nodes are ended by signals or by themselves, in
-twos, or while they import; nodes, the minder and the runner stand still (SIGSTOP) while others die; dynamic
-nodes come, leave and die.  After every event all must be back, every connection must flow again, and:
-nothing is lost on lossless inputs, drops are counted, order is kept, nobody survives, descriptors and memory stay flat
-(`chaos_checks.py`).  After a minute or so the command or its minder is killed, or the run is stopped, nothing may be
-left, all figures must agree with the counters, and the next run begins.  Exit code 1: something did not hold.
+twos, or while they import, or are restarted by command; nodes, the minder and the runner stand still (SIGSTOP), also
+while others die; dynamic nodes come, leave and die.  After every event all must be back, every connection must flow
+again, and: nothing is lost on lossless inputs, drops are counted, order is kept, restarts and silences are told
+(`chaos_checks.py`), nobody survives, descriptors and memory stay flat (`chaos_sizes.py`).
+After a minute or so the command or its minder is killed, or the run is stopped, nothing may be left, all figures must
+agree with the counters, and the next run begins.  Exit code 1: something did not hold.
 """
 
 from __future__ import annotations
@@ -20,17 +21,30 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from chaos_checks import Account, account, untold, violations
-from chaos_graph import MORTAL, NODES, PARTS, RESTARTED, ROLES, STATIC, add_nodes, environment, role_environment
+from chaos_checks import Account, Moment, account, silences, untold, violations
+from chaos_graph import (
+    MORTAL,
+    NODES,
+    PARTS,
+    RESTARTED,
+    ROLES,
+    STATIC,
+    TIMEOUT_S,
+    add_nodes,
+    environment,
+    role_environment,
+)
+from chaos_sizes import ARENAS_KB, Size, grown, size_of, too_large
 
 from dora.dataflow.load import load_dataflow
-from dora.runner.state.routes import routes_of
+from dora.messages import runner_daemon
+from dora.runner.state.routes import counted_routes
+from dora.runs.link import RunnerLink
 from dora.transport.counters import CountersPage, EdgeCounts
 from end_to_end.lineage import minder_pid, wait_all_gone
 from end_to_end.running import TOKEN, Flow, Run
@@ -39,25 +53,9 @@ RECOVERY_S = 30.0
 """how long everything may take to be back; on a loaded machine a start is slow"""
 ROUND_S = 60.0
 GONE_S = 2.0
-FDS_SLACK = 12
-RSS_SLACK_KB = 30_000
+QUIET_S = 10.0
+"""how long it may take, when all is back, until nothing of the past is held any more"""
 SUICIDE = (signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, signal.SIGABRT, signal.SIGUSR2)
-
-
-class Size(NamedTuple):
-    """What a process holds."""
-
-    fds: int
-    private_kb: int
-    maps: int
-
-
-def size_of(pid: int) -> Size:
-    """As /proc has it."""
-    status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    private = next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
-    maps = Path(f"/proc/{pid}/maps").read_text()
-    return Size(len(os.listdir(f"/proc/{pid}/fd")), private, maps.count("memfd:dora"))
 
 
 def find_page(runner: int) -> CountersPage:
@@ -84,7 +82,7 @@ class World:
         self.run: Run = flow.start()
         self.runner = self.run.process.pid
         self.page = find_page(self.runner)
-        self.slots = {(r.reader, r.input): r.slot for r in routes_of(load_dataflow(flow.folder / "dataflow.yml"))}
+        self.slots = {(r.reader, r.input): r.slot for r in counted_routes(load_dataflow(flow.folder / "dataflow.yml"))}
 
     # -- looking
 
@@ -141,12 +139,32 @@ class World:
 
     def check(self) -> None:
         """All that must hold while it runs."""
-        found = account(self.journals)
-        self.wrong += violations(found, self.counters())
-        if untold(found, has_failed=self.has_failed):
+        self.wrong += violations(account(self.journals), self.counters())
+        if self.untold():
             time.sleep(1)
-            self.wrong += untold(account(self.journals), has_failed=self.has_failed)
+            self.wrong += self.untold()
         self.wrong += self.wrong_processes()
+        for name in ARENAS_KB:
+            for pid in self.pids_of(name):
+                self.wrong += too_large(name, size_of(pid))
+
+    def untold(self) -> list[str]:
+        """What the reader that lives as long as the run did not hear."""
+        restarts = self.restarts()
+        return untold(account(self.journals), restarts, has_failed=self.has_failed)
+
+    @contextlib.contextmanager
+    def link(self) -> Iterator[RunnerLink]:
+        """To the runner."""
+        (path,) = self.flow.home.glob("run-*/admin.sock")
+        with RunnerLink.open(str(path)) as link:
+            yield link
+
+    def restarts(self) -> dict[str, int]:
+        """Of each node, as the runner counts them."""
+        with self.link() as link:
+            described = link.ask(runner_daemon.Describe(), runner_daemon.Described)
+        return {node.id: node.restarts for node in described.nodes}
 
     def wrong_processes(self) -> list[str]:
         """Not one process per node, besides runner and minder."""
@@ -162,19 +180,30 @@ class World:
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in pids]
         return [f"{len(pids)} processes instead of {expected}: {commands}"]
 
+    def warm_up(self) -> dict[str, Size]:
+        """Everybody was there once; the sizes then."""
+        self.recover()
+        for name in ("plot", "teleop"):
+            self.attach(name)
+        self.recover()
+        for name in list(self.dynamic):
+            self.detach(name, signal.SIGINT)
+        self.recover()
+        return {} if self.wrong else self.sizes()
+
     def sizes(self) -> dict[str, Size]:
         """Of those that live as long as the run."""
         nodes = self.run.nodes()
         return {"runner": size_of(self.runner)} | {name: size_of(nodes[name]) for name in ("rx", "tx")}
 
-    def check_sizes(self, first: dict[str, Size]) -> None:
-        """Nothing grows."""
-        for name, now in self.sizes().items():
-            then = first[name]
-            if now.fds > then.fds + FDS_SLACK or now.maps > then.maps + FDS_SLACK:
-                self.wrong.append(f"{name} leaks: {then} -> {now}")
-            if now.private_kb > then.private_kb + RSS_SLACK_KB:
-                self.wrong.append(f"{name} grows: {then} -> {now}")
+    def check_quiet(self, first: dict[str, Size]) -> None:
+        """When nothing happens any more, nothing is held that was not held at first."""
+        for name in list(self.dynamic):
+            self.detach(name, signal.SIGINT)
+        end_s = time.monotonic() + QUIET_S
+        while (left := grown(first, self.sizes(), slack=0)) and time.monotonic() < end_s:
+            time.sleep(0.2)
+        self.wrong += left
 
     # -- acting
 
@@ -223,6 +252,21 @@ class World:
                     os.kill(pid, signal.SIGKILL)
         return f"SIGKILL to {name} after {', '.join(pauses)}"
 
+    def restart(self) -> str:
+        """A node is restarted by command."""
+        name = self.choice.choice(RESTARTED)
+        with self.link() as link:
+            link.ask(runner_daemon.RestartNode(name, 2.0), runner_daemon.Done)
+        return f"restart of {name}"
+
+    def silence(self) -> str:
+        """The mapper stands still for so long that `rx` must be told."""
+        before = silences(account(self.journals))
+        said = self.pause("mapper", self.pids_of("mapper"), least_s=TIMEOUT_S + 1.5)
+        if silences(account(self.journals)) == before:
+            self.wrong.append("rx was not told of a silence of the map")
+        return said
+
     def stop_one(self) -> str:
         """A node stands still for a moment."""
         name = self.choice.choice(self.static)
@@ -240,9 +284,11 @@ class World:
         """Everything stands still."""
         return self.pause("all", self.run.pids())
 
-    def pause(self, what: str, pids: list[int], meanwhile: Callable[[], str] = lambda: "") -> str:
+    def pause(
+        self, what: str, pids: list[int], meanwhile: Callable[[], str] = lambda: "", *, least_s: float = 0.0
+    ) -> str:
         """SIGSTOP, and SIGCONT after a while."""
-        pause_s = self.choice.random() * 2
+        pause_s = least_s + self.choice.random() * 2
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -313,8 +359,11 @@ class World:
             self.wrong.append(f"{name}: all gone only after {seconds:.2f} s")
         if ended.code not in codes:
             self.wrong.append(f"{name}: {ended}")
-        self.wrong += violations(account(self.journals), self.counters(), is_over=True)
+        moment = Moment(is_over=True, was_killed=signum == signal.SIGKILL and self.runner in pids)
+        self.wrong += violations(account(self.journals), self.counters(), moment)
         self.wrong += self.run.end()
+        if name != "SIGKILL to both":
+            self.wrong += [f"left behind: {path}" for path in self.flow.home.iterdir()]
         return f"{name}, exit code {ended.code}, all gone after {seconds:.2f} s"
 
 
@@ -323,6 +372,8 @@ EVENTS: list[tuple[Callable[[World], str], int]] = [
     (World.two, 2),
     (World.again, 2),
     (World.for_good, 1),
+    (World.restart, 2),
+    (World.silence, 1),
     (World.stop_one, 2),
     (World.stop_runner, 1),
     (World.stop_minder, 1),
@@ -337,16 +388,21 @@ def play_round(flow: Flow, folder: Path, choice: random.Random, end_s: float) ->
     flow.environment |= environment(folder)
     world = World(flow, folder, choice)
     try:
-        world.recover()
-        first = {} if world.wrong else world.sizes()
+        first = world.warm_up()
         while not world.wrong and time.monotonic() < end_s:
             act = choice.choices([event for event, _ in EVENTS], [weight for _, weight in EVENTS])[0]
             began_s = time.monotonic()
             what = act(world)
             world.recover()
             if not world.wrong:
-                world.check_sizes(first)
+                world.wrong += grown(first, world.sizes())
             print(f"  {what}: back after {time.monotonic() - began_s:.1f} s", flush=True)
+            for text in world.wrong:
+                print(f"    WRONG: {text}", flush=True)
+        if not world.wrong:
+            world.check_quiet(first)
+            for name, now in world.sizes().items():
+                print(f"  {name}: {first[name]} -> {now}", flush=True)
             for text in world.wrong:
                 print(f"    WRONG: {text}", flush=True)
         wrong_before = list(world.wrong)
@@ -368,7 +424,8 @@ def report(found: Account, world: World) -> None:
     got = sum(counts.got for counts in found.tallies.values())
     dropped = sum(counts.dropped for counts in world.counters().values())
     runs = sum(len(lives) for lives in found.lives.values())
-    print(f"  {sent:,} messages sent, {got:,} received, {dropped:,} dropped; {runs} processes")
+    told = silences(found)
+    print(f"  {sent:,} messages sent, {got:,} received, {dropped:,} dropped; {runs} processes, {told} silences")
 
 
 def main() -> int:

@@ -4,16 +4,20 @@ Strategy: journals are read anew each time, those of readers before those of sen
 everything that a reader can have.  The messages of an output are put in one row, run after run of its sender; where
 what was received stands in that row says what is missing and whether the order was kept.
 A process that is ended from outside leaves at most one message per thread unaccounted: read and not noted.
+What a queue held when both its ends died before it was empty is an orphan: the next run of the reader begins with a
+later run of the sender.  A queue holds no more than its size, so no more may be missing there.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from chaos_graph import LOSSLESS, MORTAL, PARTS, SIBLING, SOURCES, Feed, ports_of
+from chaos_graph import LOSSLESS, MORTAL, PARTS, SOURCES, Feed, ports_of
 
 from dora.transport.counters import EdgeCounts
 
@@ -49,6 +53,7 @@ class Tally(NamedTuple):
         got: messages that were noted by readers.
         missing: not received, although a later one was.
         misplaced: of these, those that did not go missing between two runs of the reader.
+        orphaned: how many of the others may have gone with a queue whose reader and sender were both dead.
         faults: what is wrong in any case, in words.
     """
 
@@ -57,6 +62,7 @@ class Tally(NamedTuple):
     got: int
     missing: int
     misplaced: int
+    orphaned: int
     faults: tuple[str, ...]
 
 
@@ -89,18 +95,17 @@ def tally(reader: str, port: str, feed: Feed, readers: list[Life], senders: list
     owner = np.concatenate(owners) if owners else np.empty(0, dtype=np.int64)
     faults = [f"{bad} messages with wrong content"] if bad else []
     if (key < 0).any():
-        return Tally(sum(begun), sum(sent), len(key), 0, 0, (*faults, "messages of an unknown sender"))
+        return Tally(sum(begun), sum(sent), len(key), 0, 0, 0, (*faults, "messages of an unknown sender"))
     if not (np.diff(key) > 0).all():
         at = int(np.flatnonzero(np.diff(key) <= 0)[0])
         faults.append(f"order broken or message twice: {_text(key[at])} then {_text(key[at + 1])}")
-    missing, misplaced = _missing(key, owner, sent)
-    return Tally(sum(begun), sum(sent), len(key), missing, misplaced, tuple(faults))
+    return Tally(sum(begun), sum(sent), len(key), *_missing(key, owner, sent, feed.queue_size), tuple(faults))
 
 
-def _missing(key: np.ndarray, owner: np.ndarray, sent: list[int]) -> tuple[int, int]:
-    """How many are missing before the last that was received, and how many of them within one run of the reader."""
+def _missing(key: np.ndarray, owner: np.ndarray, sent: list[int], queue_size: int) -> tuple[int, int, int]:
+    """How many are missing before the last that was received, within one run of the reader, and orphaned at most."""
     if not len(key):
-        return 0, 0
+        return 0, 0, 0
     run, number = key >> _RUN_SHIFT, key & ((1 << _RUN_SHIFT) - 1)
     lengths = np.array(sent, dtype=np.int64)
     np.maximum.at(lengths, run, number + 1)
@@ -108,7 +113,13 @@ def _missing(key: np.ndarray, owner: np.ndarray, sent: list[int]) -> tuple[int, 
     place = begins[run] + number
     gaps = np.diff(place, prepend=-1) - 1
     same_reader = np.diff(owner, prepend=0) == 0
-    return int(gaps.sum()), int(gaps[same_reader].sum())
+    orphaned = 0
+    for at in np.flatnonzero((gaps > 0) & ~same_reader):
+        done = int(place[at - 1]) + 1 if at else 0
+        for ended in range(int(run[at - 1]) if at else 0, int(run[at])):
+            left = int(begins[ended] + lengths[ended]) - max(done, int(begins[ended]))
+            orphaned += min(left, queue_size)
+    return int(gaps.sum()), int(gaps[same_reader].sum()), orphaned
 
 
 def _text(key: int) -> str:
@@ -127,8 +138,8 @@ class Account(NamedTuple):
     lives: dict[str, list[Life]]
 
     def ended(self, part: str) -> int:
-        """Runs of it that are over."""
-        return max(0, len(self.lives[part]) - 1)
+        """Runs of it that are over, or may be."""
+        return max(0, len(self.lives[part]) - (PARTS[part].policy != "dynamic"))
 
 
 def account(folder: Path) -> Account:
@@ -143,74 +154,137 @@ def account(folder: Path) -> Account:
     return Account(tallies, lives)
 
 
-def violations(found: Account, counted: dict[tuple[str, str], EdgeCounts], *, is_over: bool = False) -> list[str]:
-    """What does not hold.
+class Moment(NamedTuple):
+    """When the figures are compared.
 
-    Args:
-        counted: by reader and input, what the counters page had after the journals were read.
-        is_over: nothing runs any more: the figures are final, and a STOP has ended the lossless inputs' promise.
+    Attributes:
+        is_over: nothing runs any more: the figures are final.
+        was_killed: it ended without a STOP, after which the promise of lossless inputs no longer holds, and readers may
+            go before senders.
     """
+
+    is_over: bool = False
+    was_killed: bool = False
+
+
+RUNNING = Moment()
+
+
+def violations(found: Account, counted: dict[tuple[str, str], EdgeCounts], moment: Moment = RUNNING, /) -> list[str]:
+    """What does not hold; `counted`: by reader and input, what the counters page had after the journals were read."""
     wrong = []
     for (reader, port), counts in found.tallies.items():
         feed = PARTS[reader].feeds[port]
-        where = f"{feed.node}/{feed.output} -> {reader}/{port}"
-        wrong += [f"{where}: {fault}" for fault in counts.faults]
-        if feed.policy == SIBLING or "dynamic" in (PARTS[reader].policy, PARTS[feed.node].policy):
-            continue
-        ends = found.ended(reader), found.ended(feed.node)
-        wrong += [
-            f"{where}: {fault}; {counts}" for fault in _faults(counts, counted[reader, port], feed, ends, is_over)
-        ]
+        ends = Ends(found.ended(reader), found.ended(feed.node), PARTS[reader].policy == "dynamic")
+        faults = [*counts.faults, *_faults(counts, counted[reader, port], feed, ends, moment)]
+        page = counted[reader, port]
+        wrong += [f"{feed.node}/{feed.output} -> {reader}/{port}: {fault}; {page}" for fault in faults]
     return wrong
 
 
-def _faults(counts: Tally, page: EdgeCounts, feed: Feed, ends: tuple[int, int], is_over: bool) -> list[str]:
-    """Of one connection.
+class Ends(NamedTuple):
+    """How often the two ends of a connection came to their end.
 
-    What is queued when its reader and its sender die together is gone: sent, neither taken nor dropped.
+    Attributes:
+        is_dynamic: its reader is: nobody reads its queue, or moves it, while it is not there.
     """
-    reader_ends, sender_ends = ends
-    undelivered = max(0, page.sent - page.dropped - page.taken) if reader_ends and sender_ends else 0
-    faults = []
-    if feed.policy == LOSSLESS and not is_over:
-        if counts.missing > reader_ends + undelivered or counts.misplaced:
-            faults.append(f"{counts.missing} lost, {counts.misplaced} of them within a run, lossless; {page}")
-        if page.dropped:
-            faults.append(f"{page.dropped} counted as dropped, lossless")
-    elif counts.missing > page.dropped + undelivered + reader_ends + sender_ends + is_over:
-        faults.append(f"{counts.missing} missing; {page}")
-    if is_over and page.dropped > counts.begun - counts.got:
+
+    reader: int
+    sender: int
+    is_dynamic: bool = False
+
+
+def _faults(counts: Tally, page: EdgeCounts, feed: Feed, ends: Ends, moment: Moment) -> list[str]:
+    """Of one connection."""
+    faults = _losses(counts, page, feed, ends, moment)
+    waiting = page.sent - page.dropped - page.taken
+    queues = 1 + (ends.reader + ends.sender if ends.is_dynamic else moment.is_over)
+    most = queues * feed.queue_size + 1 + counts.orphaned + ends.reader + ends.sender
+    if waiting > most:
+        faults.append(f"{waiting} neither taken nor dropped, at most {most} can be in the queue")
+    if moment.is_over and waiting < 0:
+        faults.append(f"{-waiting} more taken and dropped than sent")
+    if moment.is_over and page.dropped > counts.begun - counts.got:
         faults.append(f"{page.dropped} counted as dropped, but only {counts.begun - counts.got} did not arrive")
-    if page.sent > counts.begun if is_over else page.sent < counts.sent:  # behind a STOP readers go before senders
-        faults.append(f"{page.sent} counted as sent")
-    if is_over and not counts.got <= page.taken <= counts.got + reader_ends + 1:
-        faults.append(f"{page.taken} counted as taken")
+    if page.sent > counts.begun and moment.is_over:
+        faults.append(f"{page.sent} counted as sent, {counts.begun} begun")
+    if page.sent < counts.sent and not ends.is_dynamic and (moment.was_killed or not moment.is_over):
+        faults.append(f"{page.sent} counted as sent, {counts.sent} were")
+    if moment.is_over and not counts.got <= page.taken <= counts.got + ends.reader + 1:
+        faults.append(f"{page.taken} counted as taken, {counts.got} were received")
     return faults
 
 
-def untold(found: Account, *, has_failed: bool) -> list[str]:
+def _losses(counts: Tally, page: EdgeCounts, feed: Feed, ends: Ends, moment: Moment) -> list[str]:
+    """What is missing and neither dropped nor gone with a process."""
+    if feed.policy == LOSSLESS and (moment.was_killed or not moment.is_over):
+        faults = []
+        if counts.missing > counts.orphaned + ends.reader or counts.misplaced:
+            faults.append(f"{counts.missing} lost, {counts.misplaced} of them within a run, lossless")
+        if page.dropped:
+            faults.append(f"{page.dropped} counted as dropped, lossless")
+        return faults
+    if ends.is_dynamic:
+        missing, allowed = counts.misplaced, page.dropped + ends.sender
+    else:
+        missing, allowed = counts.missing, page.dropped + counts.orphaned + ends.reader + ends.sender
+    return [f"{missing} missing, at most {allowed} may be"] if missing > allowed + moment.is_over else []
+
+
+def untold(found: Account, restarts: Mapping[str, int], *, has_failed: bool) -> list[str]:
     """What `rx`, which lives as long as the run, was not told, was told twice, or wrongly.
 
     Args:
+        restarts: of each node, as the runner counts them.
         has_failed: the node that is not restarted was killed.
     """
     (rx,) = found.lives["rx"]
     wrong = []
     for source in sorted({feed.node.partition("-")[0] for feed in PARTS["rx"].feeds.values()} - {"tx", MORTAL}):
-        ended = max(found.ended(part) for part in PARTS if part.partition("-")[0] == source)
         told = int(((rx.entries["kind"] == j.RESTARTED) & (rx.entries["sender"] == SOURCES.index(source))).sum())
-        if told < ended:
-            wrong.append(f"rx was told of {told} restarts of {source}, there were {ended}")
+        if told != restarts[source]:
+            wrong.append(f"rx was told of {told} restarts of {source}, there were {restarts[source]}")
+    for port, feed in PARTS["rx"].feeds.items():
+        wrong += _told_late(rx, port, feed.node, found.lives[feed.node])
     ports = ports_of("rx")
     closed = rx.entries["port"][rx.entries["kind"] == j.CLOSED].tolist()
-    recovered = rx.count(j.RECOVERED)
     silences = closed.count(ports.index("map"))
-    if silences != recovered:
-        wrong.append(f"rx was told of {silences} silences of the map, and {recovered} times that it came again")
+    wrong += _wrong_silences(rx, ports.index("map"))
     if len(closed) - silences != has_failed or rx.count(j.FAILED) != has_failed:
         names = [ports[port] for port in closed]
         wrong.append(f"rx got INPUT_CLOSED of {names} and {rx.count(j.FAILED)} NODE_FAILED; killed: {has_failed}")
     return wrong + (_misplaced_end(rx) if has_failed else [])
+
+
+def _told_late(rx: Life, port: str, sender: str, lives: list[Life]) -> list[str]:
+    """Messages of a run of the sender that came before NODE_RESTARTED told of that run."""
+    entries, source = rx.entries, sender.partition("-")[0]
+    is_got = (entries["kind"] == j.GOT) & (entries["port"] == ports_of("rx").index(port))
+    is_told = (entries["kind"] == j.RESTARTED) & (entries["sender"] == SOURCES.index(source))
+    told = np.cumsum(is_told)
+    late = []
+    for rank, life in enumerate(lives):
+        firsts = np.flatnonzero(is_got & (entries["sender"] == life.pid))
+        if len(firsts) and told[firsts[0]] < rank:
+            late.append(f"rx got a message of run {rank} of {sender} after {told[firsts[0]]} NODE_RESTARTED")
+    return late
+
+
+def _wrong_silences(rx: Life, port: int) -> list[str]:
+    """INPUT_CLOSED for a silence, then INPUT_RECOVERED, then a message, and nothing else of that input."""
+    kinds = rx.entries["kind"][rx.entries["port"] == port].tolist()
+    for before, after in itertools.pairwise([j.GOT, *kinds]):
+        allowed = {j.CLOSED: (j.RECOVERED,), j.RECOVERED: (j.GOT,)}.get(before, (j.GOT, j.CLOSED))
+        if after not in allowed:
+            return [f"rx was told of a silence in the wrong order: entry {after} of the journal after {before}"]
+    return ["rx was not told that the map came again"] if kinds and kinds[-1] == j.CLOSED else []
+
+
+def silences(found: Account) -> int:
+    """How often `rx` was told that the map is silent."""
+    (rx,) = found.lives["rx"]
+    is_map = rx.entries["port"] == ports_of("rx").index("map")
+    return int(((rx.entries["kind"] == j.CLOSED) & is_map).sum())
 
 
 def _misplaced_end(rx: Life) -> list[str]:

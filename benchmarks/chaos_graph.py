@@ -72,7 +72,7 @@ ROLES: dict[str, Role] = {
         "on-failure",
         {"boxes": 1000},
         {"frame": Feed("camera", "frame", DROPPING, 1)},
-        env={"CHAOS_FORWARDS": "frame", "CHAOS_WORK_MS": "100"},
+        env={"CHAOS_FORWARDS": "frame", "CHAOS_WORK_MS": "100", "CHAOS_KEEPS": "3"},
         keys={"restart_delay": 0.05, "max_restart_delay": 0.2, "restart_window": 1.0},
     ),
     "fusion": Role(
@@ -119,6 +119,8 @@ PARTS = ROLES | OPERATORS
 RESTARTED = [name for name, role in ROLES.items() if role.policy in ("always", "on-failure")] + ["vision"]
 STATIC = [name for name, role in ROLES.items() if role.policy != "dynamic"] + ["vision"]
 SOURCES = [*ROLES, "vision"]
+MOST_FRAMES, MOST_MAPS = 12, 10
+"""of the camera and the mapper that all queues together and what readers hold can keep in use at once"""
 MORTAL = "once"
 """it is not restarted: `rx` must be told once that it has failed, behind its last message"""
 

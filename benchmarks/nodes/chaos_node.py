@@ -6,7 +6,8 @@ Ports:
     out ...     uint8[n] with marks: sizes in CHAOS_SIZES
 
 CHAOS_FORWARDS names the input whose messages make it send all outputs; without it and without inputs CHAOS_RATE_HZ
-says how often.  CHAOS_WORK_MS is what a message costs.  SIGUSR1: exit with 0; SIGUSR2: raise.
+says how often.  CHAOS_WORK_MS is what a message costs, CHAOS_KEEPS how many arrays are held.
+SIGUSR1: exit with 0; SIGUSR2: raise.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import signal
 import sys
 import time
 
-from journal import BEGUN, SENT, Journal, Message
+from journal import BEGUN, SENT, Journal, Kept, Message
 
 from dora import Node
 
@@ -26,6 +27,7 @@ SIZES = json.loads(os.environ.get("CHAOS_SIZES", "{}"))
 FORWARDS = os.environ.get("CHAOS_FORWARDS", "tick")
 RATE_HZ = float(os.environ.get("CHAOS_RATE_HZ", "0"))
 WORK_S = float(os.environ.get("CHAOS_WORK_MS", "0")) / 1000
+KEEPS = int(os.environ.get("CHAOS_KEEPS", "0"))
 NAME = sys.argv[1]
 
 
@@ -52,6 +54,7 @@ def send_all(node: Node, journal: Journal, messages: dict[str, Message]) -> None
 def follow(node: Node, journal: Journal, messages: dict[str, Message]) -> None:
     """Receive until the end."""
     due_s = time.monotonic()
+    kept = Kept(journal, KEEPS)
     while True:
         timeout_s = None
         if RATE_HZ:
@@ -63,6 +66,8 @@ def follow(node: Node, journal: Journal, messages: dict[str, Message]) -> None:
         if is_to_fail:
             raise RuntimeError("chaos")
         if event["type"] == "INPUT":
+            if KEEPS and event["id"] != "tick":
+                kept.keep(event["id"], event["value"])
             if WORK_S:
                 time.sleep(WORK_S)
             if event["id"] == FORWARDS:

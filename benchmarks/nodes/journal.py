@@ -19,6 +19,7 @@ import json
 import os
 import struct
 import time
+from collections import deque
 
 import numpy as np
 
@@ -26,6 +27,16 @@ BORN, BEGUN, SENT, GOT, BAD, CLOSED, FAILED, RESTARTED, RECOVERED, STOPPED = ran
 ENTRY = struct.Struct("<BBHIQ")
 MARK = struct.Struct("<QQQ")
 """at both ends of every message: PID of the sender, number, size"""
+
+
+Mark = tuple[int, ...]
+
+
+def marks_of(data: np.ndarray) -> tuple[Mark, Mark]:
+    """What is at both ends of a message."""
+    if len(data) < MARK.size:
+        return (0, 0, 0), (0, 0, 0)
+    return MARK.unpack(data[: MARK.size].tobytes()), MARK.unpack(data[-MARK.size :].tobytes())
 
 
 class Journal:
@@ -45,10 +56,8 @@ class Journal:
     def note_message(self, port: str, value: object) -> None:
         """A message came: note whose it is, or that it is not what was sent."""
         data = value.to_numpy()  # type: ignore[attr-defined]
-        size = len(data)
-        head = MARK.unpack(data[: MARK.size].tobytes()) if size >= MARK.size else (0, 0, 0)
-        tail = MARK.unpack(data[-MARK.size :].tobytes()) if size >= MARK.size else (0, 0, 0)
-        is_right = head == tail and head[2] == size
+        head, tail = marks_of(data)
+        is_right = head == tail and head[2] == len(data)
         self.note(GOT if is_right else BAD, port, head[0], head[1])
 
     def note_event(self, event: dict) -> None:
@@ -66,6 +75,24 @@ class Journal:
         elif kind in ("NODE_FAILED", "NODE_RESTARTED"):
             source = json.loads(os.environ["CHAOS_SOURCES"]).index(event["id"])
             self.note(FAILED if kind == "NODE_FAILED" else RESTARTED, sender=source)
+
+
+class Kept:
+    """The last arrays of a node, which nobody may have touched when they are let go."""
+
+    def __init__(self, journal: Journal, count: int) -> None:
+        self._journal = journal
+        self._count = count
+        self._kept: deque[tuple[str, np.ndarray, tuple[Mark, Mark]]] = deque()
+
+    def keep(self, port: str, value: object) -> None:
+        """Hold it; let go of the oldest if that is one too many."""
+        data = value.to_numpy()  # type: ignore[attr-defined]
+        self._kept.append((port, data, marks_of(data)))
+        if len(self._kept) > self._count:
+            port, data, marks = self._kept.popleft()
+            if marks_of(data) != marks:
+                self._journal.note(BAD, port, *marks[0][:2])
 
 
 class Message:

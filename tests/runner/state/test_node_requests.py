@@ -71,6 +71,25 @@ def test_a_node_is_restarted_on_request_whatever_its_policy_says() -> None:
     assert only(e.SpawnNode, effects) == [e.SpawnNode("a", 1)]
 
 
+def test_a_node_that_closes_before_a_restart_on_request_keeps_its_edges_for_the_next_run() -> None:
+    play = Play(A, B)
+    play.run("a", "b")
+    play.tell(s.NodeRestartRequested("b", 5.0))
+    assert play.tell(s.OutputsClosed("b"), s.LinkLost("b")) == []
+    play.exit("b", 0)
+    play.tell(s.NodeSpawned("b", 2000))
+    effects = play.connect("b")
+    assert not only(e.RemoveEdge, effects)
+    assert [effect.replaces for effect in only(e.GiveWriter, effects)] == [1]
+
+
+def test_operators_that_end_before_a_restart_on_request_close_nothing() -> None:
+    play = Play(A, B)
+    play.run("a", "b")
+    play.tell(s.NodeRestartRequested("b", 5.0))
+    assert play.tell(s.PortsClosed("b", ["a"], ["out"])) == []
+
+
 def test_a_node_that_was_restarted_on_request_is_not_hurried_any_more() -> None:
     play = Play(A, B)
     play.run("a", "b")

@@ -239,7 +239,8 @@ class Supervisor:
         return []
 
     def _note_ports_closed(self, stimulus: s.PortsClosed, _: int) -> list[Effect]:
-        if not self.lives[stimulus.node].is_connected:
+        life = self.lives[stimulus.node]
+        if not life.is_connected or self._is_restart_due(life):
             return []
         return self._book.close_ports(stimulus.node, stimulus.inputs, stimulus.outputs)
 
@@ -267,9 +268,6 @@ class Supervisor:
         if life.kill_reason is not None:
             how = f"was killed: {life.kill_reason}"
         restart = self._restart_for(life, is_failure, now_ns)
-        if life.is_restart_asked and not self.is_stopping:
-            restart = life.budget.note_asked()
-            life.ladder = None
         if isinstance(restart, Restart):
             return self._back_off(life, how, restart, now_ns)
         effects: list[Effect] = []
@@ -279,10 +277,19 @@ class Supervisor:
         return effects + self._end(life, ending, how, now_ns, is_failure=is_failure, error=error)
 
     def _restart_for(self, life: NodeLife, is_failure: bool, now_ns: int) -> Restart | GiveUp | None:
+        if self._is_restart_due(life):
+            life.ladder = None
+            return life.budget.note_asked()
         return life.budget.decide(now_ns, is_failure=is_failure) if self._may_restart(life) else None
+
+    def _is_restart_due(self, life: NodeLife) -> bool:
+        """Its end is followed by another run because the user wants that."""
+        return life.is_restart_asked and not self.is_stopping
 
     def _may_restart(self, life: NodeLife) -> bool:
         """Whether its end would be followed by another run, if its policy and budget say so."""
+        if self._is_restart_due(life):
+            return True
         is_ending = self.is_stopping or life.ladder is not None or self._are_inputs_closed(life)
         return life.plan.restart.when != "never" and life.phase is not Phase.FOREIGN and not is_ending
 

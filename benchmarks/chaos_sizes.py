@@ -1,0 +1,66 @@
+"""What the processes of the chaos command hold: descriptors, memory, mapped arenas; and what of it is too much.
+
+Strategy: processes that live as long as the run are compared with what they held when it had just begun.  In the
+middle of things some slack is needed (the edges of a node that is being replaced, dynamic nodes); when all is quiet
+again there must be none.  A sender's arena cannot be compared, since its process may be another one: it has a limit,
+which is what all readers and queues together can keep in use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from chaos_graph import CAMERA_BYTES, MAP_BYTES, MOST_FRAMES, MOST_MAPS
+
+FDS_SLACK = 12
+PRIVATE_SLACK_KB = 1_000
+ARENAS_KB = {"camera": MOST_FRAMES * CAMERA_BYTES // 1024 + 1000, "mapper": MOST_MAPS * MAP_BYTES // 1024 + 1000}
+
+
+class Size(NamedTuple):
+    """What a process holds.
+
+    Attributes:
+        private_kb, shared_kb: memory of its own, and of messages.
+        maps: mapped memfds of dora.
+    """
+
+    fds: int
+    private_kb: int
+    shared_kb: int
+    maps: int
+
+
+def size_of(pid: int) -> Size:
+    """As /proc has it.
+
+    Raises:
+        OSError: there is no such process any more.
+    """
+    status = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    found = {words[0]: int(words[1]) for words in status if words[0] in ("RssAnon:", "RssShmem:")}
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    fds = len(os.listdir(f"/proc/{pid}/fd"))
+    return Size(fds, found["RssAnon:"], found["RssShmem:"], maps.count("memfd:dora"))
+
+
+def grown(first: Mapping[str, Size], now: Mapping[str, Size], *, slack: int = FDS_SLACK) -> list[str]:
+    """Who holds more than at first."""
+    wrong = []
+    for name, then in first.items():
+        size = now[name]
+        if size.fds > then.fds + slack or size.maps > then.maps + slack:
+            wrong.append(f"{name} leaks: {then} -> {size}")
+        if size.private_kb > then.private_kb + PRIVATE_SLACK_KB:
+            wrong.append(f"{name} grows: {then} -> {size}")
+    return wrong
+
+
+def too_large(name: str, size: Size) -> list[str]:
+    """Whether the arena of that sender holds chunks that nobody can be using."""
+    if size.shared_kb <= ARENAS_KB[name]:
+        return []
+    return [f"{name} keeps too much of its arena: {size}, limit {ARENAS_KB[name]} kB"]
