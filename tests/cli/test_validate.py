@@ -53,6 +53,24 @@ def test_unknown_key_and_missing_script_are_warnings(capsys: Capture) -> None:
     assert "warning: odd.yml:6:9: node 'b': no file 'b.py' in" in err
 
 
+def test_missing_programs_are_named_beside_errors(capsys: Capture) -> None:
+    text = GOOD.replace("path: a.py\n  inputs", "path: b.py\n  inputs").replace("a/o", "a/x")
+    Path("two.yml").write_text(text + "- id: c\n  operator: {python: c.py, inputs: {i: a/o}}\n")
+    assert run_command(["validate", "two.yml"]) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("error", "warning"))]
+    assert [line.partition(" in ")[0] for line in said] == [
+        "warning: two.yml:6:9: node 'b': no file 'b.py'",
+        "error: two.yml:7:15: node 'b': input 'i': node 'a' has no output 'x'; has: o, unread",
+        "warning: two.yml:9:22: node 'c': operator 'op': no Python file 'c.py'",
+    ]
+
+
+def test_program_that_a_build_makes_is_not_missed_beside_errors(capsys: Capture) -> None:
+    Path("built.yml").write_text(GOOD.replace("path: a.py\n  inputs", "path: b.py\n  build: make\n  inputs") + "- 5\n")
+    assert run_command(["validate", "built.yml"]) == 1
+    assert "b.py" not in capsys.readouterr().err
+
+
 def test_warnings_are_errors_when_strict(capsys: Capture) -> None:
     assert run_command(["validate", "--strict", "odd.yml"]) == 1
     assert "error: odd.yml:7:3: node 'b': unknown key 'input'" in capsys.readouterr().err

@@ -47,6 +47,18 @@ def test_missing_folder_is_a_missing_file(load: Load, environ: dict[str, str], t
     assert missing(load, environ, "path: x/y.py") == [f"2:17: node 'a': no file 'x/y.py' in {tmp_path}"]
 
 
+@pytest.mark.parametrize("length", [300, 5000])
+def test_name_that_no_file_can_have_is_a_missing_file(load: Load, environ: dict[str, str], length: int) -> None:
+    (found,) = missing(load, environ, f"path: {'x' * length}.py")
+    assert found.startswith(f"2:17: node 'a': no file '{'x' * 60}...' in ")
+
+
+def test_operator_of_a_name_that_no_file_can_have_is_missing(load: Load, environ: dict[str, str]) -> None:
+    operator = f"operator: {{python: {'x' * 300}, inputs: {{t: dora/timer/hz/1}}}}"
+    (found,) = missing(load, environ, operator)
+    assert ": node 'a': operator 'op': no Python file 'xxx" in found
+
+
 def test_directory_is_no_program(load: Load, environ: dict[str, str]) -> None:
     expected = "2:17: node 'a': expected a script or program, found the directory 'bin'"
     assert missing(load, environ, "path: bin") == [expected]

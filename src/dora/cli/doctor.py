@@ -226,7 +226,7 @@ def _file(place: Place) -> Iterator[Finding]:
     from dora.dataflow.programs import check_sources
 
     try:
-        dataflow = load_dataflow(place.path)
+        dataflow = load_dataflow(place.path, looks_for_programs=True)
     except DescriptorError as error:
         for problem in error.problems:
             yield Finding(FAIL, problem, "`dora validate` shows the place in the file")

@@ -9,6 +9,7 @@ few lines on stderr here, in one place: exit code 1 for what went wrong, 2 for a
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -132,6 +133,8 @@ def _call(command: Command, name: str, arguments: list[str]) -> int:
     import click
 
     loaded = load_command(command)
+    gc.freeze()
+    gc.enable()  # off since the start, see `__main__.py`
     try:
         code: Any = loaded.main(arguments, prog_name=f"dora {name}", standalone_mode=False)
     except click.UsageError as error:

@@ -64,7 +64,7 @@ def _check(path: Path, env: dict[str, str]) -> None:
     from dora.dataflow.programs import check_local
     from dora.errors import DescriptorError
 
-    dataflow = load_dataflow(path, overrides=env)
+    dataflow = load_dataflow(path, overrides=env, looks_for_programs=True)
     foreign = check_local(dataflow)
     if foreign:
         raise DescriptorError(foreign)

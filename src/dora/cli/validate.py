@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,7 +56,7 @@ def validate(paths: tuple[Path, ...], strict: bool, strict_types: bool, form: st
 
 def _check(path: Path, *, is_strict: bool, has_strict_types: bool) -> _Result:
     try:
-        dataflow = load_dataflow(path, has_strict_types=has_strict_types)
+        dataflow = load_dataflow(path, has_strict_types=has_strict_types, looks_for_programs=True)
     except DescriptorError as error:
         return _Result(path, None, error.problems, [])
     warnings = [*dataflow.warnings, *check_sources(dataflow)]
@@ -76,6 +75,8 @@ def _show_text(result: _Result) -> None:
 
 
 def _show_json(result: _Result) -> None:
+    import json
+
     lines = [(line, "error") for line in result.errors] + [(line, "warning") for line in result.warnings]
     found: dict[str, Any] = {
         "file": str(result.path),

@@ -23,8 +23,7 @@ Read = Callable[[YamlValue, str, Report], Any]
 """(value, subject for messages, report) -> the Python value, or None after a report."""
 
 
-@dataclass(frozen=True)
-class ValueType:
+class ValueType(NamedTuple):
     """What a value may be.
 
     Attributes:
@@ -37,8 +36,7 @@ class ValueType:
     schema: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One key.
 
     Attributes:

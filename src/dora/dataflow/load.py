@@ -24,7 +24,8 @@ from dora.dataflow.files import read_text
 from dora.dataflow.legacy import modernise_root
 from dora.dataflow.module_files import ModuleReader
 from dora.dataflow.modules import expand_modules
-from dora.dataflow.nodes import RUNTIME, STANDARD, NodeDraft, finish_deploy, finish_node, read_nodes
+from dora.dataflow.nodes import RUNTIME, STANDARD, NodeDraft, finish_deploy, finish_node, programs_of, read_nodes
+from dora.dataflow.programs import missing
 from dora.dataflow.report import NOWHERE, Report
 from dora.dataflow.scalars import Plain, is_null
 from dora.dataflow.schema import ROOT_FIELDS
@@ -41,6 +42,7 @@ def load_dataflow(
     overrides: Mapping[str, str] = _NOTHING,
     is_strict: bool = False,
     has_strict_types: bool = False,
+    looks_for_programs: bool = False,
 ) -> Dataflow:
     """Read and check a dataflow file.
 
@@ -49,12 +51,16 @@ def load_dataflow(
         overrides: `--env` settings: they win over the root `env`, a node's own `env` wins over them.
         is_strict: warnings are errors.
         has_strict_types: warnings about types are errors, also if the file does not say so.
+        looks_for_programs: errors come with the scripts and programs that are missing; without errors these are for
+            `check_sources` to find, after the builds.
 
     Raises:
         DescriptorError: with every problem, one `file:line:column: text` each.
     """
     reading = read_dataflow(path, env=os.environ if env is None else env, has_strict_types=has_strict_types)
     strict_types = has_strict_types or reading.fields.get("strict_types", False)
+    if looks_for_programs and reading.report.error_lines():
+        _warn_of_missing(path, reading)
     reading.report.check(is_strict=is_strict, has_strict_types=strict_types)
     return _finish(path, reading, overrides)
 
@@ -121,6 +127,13 @@ def _refuse_module(root: YamlMap, report: Report) -> None:
     if header is not None and isinstance(header.value, YamlMap):
         hint = "check it with `dora expand --module FILE`, use it with `module: FILE` on a node"
         raise report.fatal(header.place, "expected a dataflow, found a module file", hint)
+
+
+def _warn_of_missing(path: Path, reading: Reading) -> None:
+    """Name what is missing beside the errors, so that all is said at once."""
+    found = missing(programs_of(reading.drafts, reading.environ), Path(os.path.abspath(path)).parent, reading.environ)
+    for text, at, hint in found:
+        reading.report.warn(at, text, hint)
 
 
 def _finish(path: Path, reading: Reading, overrides: Mapping[str, str]) -> Dataflow:

@@ -7,7 +7,7 @@ that need the whole file (`check.py`); when those have passed, `finish_node` mak
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,7 +33,7 @@ from dora.dataflow.operators import (
     read_operators,
 )
 from dora.dataflow.ports import InputDraft, finish_inputs, log_settings, read_inputs, read_outputs
-from dora.dataflow.programs import SHELL, expand_path, split_args
+from dora.dataflow.programs import SHELL, Program, expand_path, split_args
 from dora.dataflow.report import Place, Report, shown
 from dora.dataflow.scalars import Plain, is_null
 from dora.dataflow.schema import INTERPRETER_KEYS, KIND_KEYS, NODE_FIELDS, OPERATOR_KEYS
@@ -124,6 +124,19 @@ def read_node(value: YamlValue, index: int, environ: Mapping[str, str], report: 
     if draft.kind == TIMER:
         _read_timer(draft, report)
     return draft
+
+
+def programs_of(drafts: Iterable[NodeDraft], environ: Mapping[str, str]) -> Iterator[Program]:
+    """What they are started from, as far as the file can be read; nodes that are built or cloned are left out."""
+    for draft in drafts:
+        if "git" in draft.fields.stated or draft.fields.get("build") or build_of(draft.operators):
+            continue
+        if draft.kind == STANDARD and draft.path.strip() and not draft.path.startswith("dora/"):
+            yield Program(draft.subject, expand_path(draft.path, environ), draft.fields.value_at("path"))
+        for operator in draft.operators:
+            if operator.source:
+                subject = f"{draft.subject}: operator {shown(operator.id)}"
+                yield Program(subject, expand_path(operator.source, environ), operator.source_at, is_operator=True)
 
 
 def finish_node(draft: NodeDraft, env: dict[str, str], environ: Mapping[str, str]) -> Node:

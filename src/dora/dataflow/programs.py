@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from dora.dataflow.descriptor import Dataflow, Node
 from dora.dataflow.report import Place, Report, shown
@@ -55,15 +54,36 @@ def find_program(path: str, working_dir: Path, environ: Mapping[str, str]) -> Pa
     PATH is searched with the active virtual environment's `bin` first.
     """
     local = Path(os.path.abspath(working_dir / path))
-    if local.is_file():
+    if os.path.isfile(local):
         return local
     search = environ.get("PATH", os.defpath)
     if environ.get("VIRTUAL_ENV"):
         search = os.path.join(environ["VIRTUAL_ENV"], "bin") + os.pathsep + search
-    found = shutil.which(path, path=search) if "/" not in path else None
+    found = _which(path, search) if "/" not in path else None
     if found is not None:
         return Path(os.path.abspath(found))
-    return local if local.exists() else None
+    return local if os.path.exists(local) else None
+
+
+def _which(program: str, search: str) -> str | None:
+    import shutil  # most dataflows name no program on PATH, and each `dora validate` would pay for it
+
+    return shutil.which(program, path=search)
+
+
+class Program(NamedTuple):
+    """What a node, or one of its operators, is started from.
+
+    Attributes:
+        subject: how messages name the node or operator.
+        path: `$HOME` and the like are replaced.
+        at: where the file states it.
+    """
+
+    subject: str
+    path: str
+    at: Place
+    is_operator: bool = False
 
 
 def check_sources(dataflow: Dataflow, environ: Mapping[str, str] | None = None) -> list[str]:
@@ -76,11 +96,26 @@ def check_sources(dataflow: Dataflow, environ: Mapping[str, str] | None = None) 
     for node in dataflow.nodes:
         if node.build or node.git is not None:
             continue
-        if node.is_runtime:
-            _check_operators(node, dataflow.working_dir, report)
-        elif not (node.path in (DYNAMIC, SHELL) or is_url(node.path)):
-            _check_source(node, dataflow.working_dir, os.environ if environ is None else environ, report)
+        for text, at, hint in missing(
+            _programs(node), dataflow.working_dir, os.environ if environ is None else environ
+        ):
+            report.error(at, text, hint)
     return report.error_lines()
+
+
+def missing(
+    programs: Iterable[Program], working_dir: Path, environ: Mapping[str, str]
+) -> Iterator[tuple[str, Place, str]]:
+    """Those that cannot be started as they are: what is wrong with each, where, and a hint."""
+    for program in programs:
+        if program.is_operator:
+            found = _operator_fault(program, working_dir)
+        elif program.path in (DYNAMIC, SHELL) or is_url(program.path):
+            found = None
+        else:
+            found = _program_fault(program.path, working_dir, environ)
+        if found is not None:
+            yield f"{program.subject}: {found[0]}", program.at, found[1]
 
 
 def check_local(dataflow: Dataflow) -> list[str]:
@@ -93,39 +128,42 @@ def check_local(dataflow: Dataflow) -> list[str]:
     return report.error_lines()
 
 
-def _check_source(node: Node, working_dir: Path, environ: Mapping[str, str], report: Report) -> None:
-    at = Place(node.path_line or node.line, node.path_column or 1, node.file)
-    file = find_program(node.path, working_dir, environ)
-    if file is None:
-        is_name = "/" not in node.path and not os.path.splitext(node.path)[1]
-        looked = f"{working_dir} or on PATH" if is_name else f"{working_dir}"
-        text = f"node '{node.id}': no file {shown(node.path)} in {looked}"
-        report.error(at, text, _similar_files(node.path, working_dir, report))
-    elif file.is_dir():
-        report.error(at, f"node '{node.id}': expected a script or program, found the directory {shown(node.path)}")
-    elif file.suffix != ".py" and not os.access(file, os.X_OK):
-        hint = f"run: chmod +x {shlex.quote(node.path)}"
-        report.error(at, f"node '{node.id}': {shown(node.path)} is not executable", hint)
-
-
-def _check_operators(node: Node, working_dir: Path, report: Report) -> None:
+def _programs(node: Node) -> Iterator[Program]:
+    if not node.is_runtime:
+        at = Place(node.path_line or node.line, node.path_column or 1, node.file)
+        yield Program(f"node '{node.id}'", node.path, at)
     for operator in node.operators:
-        if is_url(operator.source) or (working_dir / operator.source).is_file():
-            continue
         at = Place(operator.source_line or node.line, operator.source_column, node.file)
-        subject = f"node '{node.id}': operator '{operator.id}'"
-        if (working_dir / operator.source).is_dir():
-            report.error(at, f"{subject}: expected a Python file, found the directory {shown(operator.source)}")
-        else:
-            text = f"{subject}: no Python file {shown(operator.source)} in {working_dir}"
-            report.error(at, text, _similar_files(operator.source, working_dir, report))
+        yield Program(f"node '{node.id}': operator '{operator.id}'", operator.source, at, is_operator=True)
 
 
-def _similar_files(path: str, working_dir: Path, report: Report) -> str:
+def _program_fault(path: str, working_dir: Path, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    file = find_program(path, working_dir, environ)
+    if file is None:
+        is_name = "/" not in path and not os.path.splitext(path)[1]
+        looked = f"{working_dir} or on PATH" if is_name else f"{working_dir}"
+        return f"no file {shown(path)} in {looked}", _similar_file(path, working_dir)
+    if os.path.isdir(file):
+        return f"expected a script or program, found the directory {shown(path)}", ""
+    if file.suffix != ".py" and not os.access(file, os.X_OK):
+        return f"{shown(path)} is not executable", f"run: chmod +x {shlex.quote(path)}"
+    return None
+
+
+def _operator_fault(program: Program, working_dir: Path) -> tuple[str, str] | None:
+    path = program.path
+    if is_url(path) or os.path.isfile(working_dir / path):
+        return None
+    if os.path.isdir(working_dir / path):
+        return f"expected a Python file, found the directory {shown(path)}", ""
+    return f"no Python file {shown(path)} in {working_dir}", _similar_file(path, working_dir)
+
+
+def _similar_file(path: str, working_dir: Path) -> str:
     folder, name = os.path.split(path)
     try:
         names = [entry for entry in os.listdir(working_dir / folder) if entry.endswith(".py") or "." not in entry]
-    except OSError:
+    except (OSError, ValueError):
         return ""
-    hint = report.suggest(name, names)
+    hint = Report("").suggest(name, names)
     return hint if hint.startswith("did you mean") else ""

@@ -8,7 +8,6 @@ Nothing here takes long however broken the file is: suggestions stop after some 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -78,6 +77,8 @@ class Report:
             return ""
         fit = {known for known in candidates if known.isprintable() and 0 < len(known) <= _MAX_WORD}
         known = sorted(fit)[:_MAX_CANDIDATES]
+        import difflib  # needed for mistakes only
+
         close = difflib.get_close_matches(word, known, n=1) if len(word) <= _MAX_WORD else []
         if close:
             return f"did you mean '{close[0]}'?"

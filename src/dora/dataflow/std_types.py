@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 STRUCT: Final = "Struct"
 
 
-@dataclass(frozen=True)
-class TypeField:
+class TypeField(NamedTuple):
     """One field of a structure.
 
     Attributes:
@@ -23,8 +21,7 @@ class TypeField:
     is_nullable: bool = True
 
 
-@dataclass(frozen=True)
-class Type:
+class Type(NamedTuple):
     """A type that outputs and inputs may state.
 
     Attributes:
@@ -37,7 +34,7 @@ class Type:
     urn: str
     arrow: str
     fields: tuple[TypeField, ...] = ()
-    params: Mapping[str, str | None] = field(default_factory=dict)
+    params: Mapping[str, str | None] = MappingProxyType({})
     description: str | None = None
     metadata: tuple[str, ...] = ()
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from dora.dataflow.std_types import ARROW_NAMES, BYTES, STANDARD_TYPES, STRUCT, WIDENINGS, Type, TypeField
 
@@ -22,12 +22,11 @@ _PARAM: Final = re.compile(r"\s*(?P<name>[A-Za-z0-9_]+)\s*=\s*(?P<value>[^,=\s]+
 _LIST: Final = re.compile(r"List<(.+)>")
 
 
-@dataclass(frozen=True)
-class TypeUse:
+class TypeUse(NamedTuple):
     """A type as a port states it."""
 
     urn: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = MappingProxyType({})
 
     def __str__(self) -> str:
         params = ",".join(f"{name}={value}" for name, value in self.params.items())

@@ -87,7 +87,7 @@ def make_folder(working_dir: Path) -> Path:
     folder = working_dir / FOLDER
     folder.mkdir(exist_ok=True)
     ignore = folder / ".gitignore"
-    if not ignore.exists():
+    if not os.path.exists(ignore):
         ignore.write_text("*\n")
     return folder
 
@@ -121,9 +121,9 @@ def _named_inputs(build: str, working_dir: Path) -> Iterator[str]:
         path = working_dir / name
         if not name or len(name) > 255:
             continue
-        if path.is_file():
+        if os.path.isfile(path):
             yield from _content(path, set())
-        elif path.is_dir():
+        elif os.path.isdir(path):
             is_editable = place > 0 and words[place - 1] in ("-e", "--editable")
             yield from _tree(path, _COMPILED if is_editable else _COMPILED | {".py", ".txt"})
 

@@ -101,7 +101,9 @@ class Environment:
         """Nobody has put another dora-rs into it."""
         sites = list(self.folder.glob("lib/python3*/site-packages"))
         infos = [info.name for site in sites for info in site.glob("dora_rs-*.dist-info")]
-        return infos == [f"dora_rs-{own_version()}.dist-info"] and any((site / OUR_FILE).exists() for site in sites)
+        return infos == [f"dora_rs-{own_version()}.dist-info"] and any(
+            os.path.exists(site / OUR_FILE) for site in sites
+        )
 
     def create_command(self, uv: str, cache: Path, *, is_forced: bool) -> tuple[str, ...]:
         """The command that makes the environment, or only puts our present dora into it."""
@@ -155,7 +157,7 @@ def managed_env_of(node: Node, working_dir: Path) -> Path | None:
         return None
     if node.interpreter is not None and node.interpreter.kind != "python":
         return None
-    is_program = "/" not in node.path and not (working_dir / node.path).exists() and "pip" in node.build
+    is_program = "/" not in node.path and not os.path.exists(working_dir / node.path) and "pip" in node.build
     if not is_python_file(node) and (is_url(node.path) or not is_program):
         return None
     return working_dir / FOLDER / "python-envs" / node.id

@@ -44,7 +44,7 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
         NodeError: a `build:` line failed; nothing was started.
     """
     with processes:
-        dataflow = load_dataflow(options.path, overrides=options.env)
+        dataflow = load_dataflow(options.path, overrides=options.env, looks_for_programs=True)
         foreign = check_local(dataflow)
         if foreign:
             raise DescriptorError(foreign)

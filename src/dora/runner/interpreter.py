@@ -220,7 +220,7 @@ def _file_of(node: Node, working_dir: Path, managed_env: Path | None, environ: M
     found = find_program(node.path, working_dir, search)
     if found is None:
         raise _problem(node, f"no file or program '{node.path}' in {working_dir} or on PATH", "")
-    if found.is_dir():
+    if os.path.isdir(found):
         raise _problem(node, f"expected a script or program, found the directory '{node.path}'", "")
     if is_python_file(node):
         return str(found)
@@ -234,7 +234,7 @@ def _file_of(node: Node, working_dir: Path, managed_env: Path | None, environ: M
 
 def _downloaded(node: Node, url: str, working_dir: Path) -> Path:
     file = downloads_of(node, working_dir)[url]
-    if not file.exists():
+    if not os.path.exists(file):
         raise _problem(node, f"{url} has not been downloaded", "run: dora build")
     return file
 
@@ -261,7 +261,7 @@ def _operator_file(node: Node, operator: Operator, working_dir: Path) -> Path:
     if is_url(operator.source):
         return _downloaded(node, operator.source, working_dir)
     file = Path(os.path.abspath(working_dir / operator.source))
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise _problem(node, f"operator '{operator.id}': no Python file '{operator.source}' in {working_dir}", "")
     return file
 

@@ -85,10 +85,10 @@ def check_dora(node: Node, stated: StatedPython, environ: Mapping[str, str], whe
     """
     python_path = node.env.get("PYTHONPATH", environ.get("PYTHONPATH", ""))
     root = Path(stated.path).parent.parent
-    is_environment = (root / "pyvenv.cfg").exists() or (root / "conda-meta").is_dir()
+    is_environment = os.path.exists(root / "pyvenv.cfg") or os.path.isdir(root / "conda-meta")
     if has_our_dora(str(root), python_path) if is_environment else imports_our_dora(stated.path, python_path):
         return
-    has_pip = (root / "bin" / "pip").exists()
+    has_pip = os.path.exists(root / "bin" / "pip")
     install = [stated.path, "-m", "pip", "install"] if has_pip else [sys.executable, "-m", "uv", "pip", "install"]
     target = [] if has_pip else ["--python", stated.path]
     text = f"`{stated.key}`: this dora is not installed for {stated.path}"
@@ -121,7 +121,7 @@ def _of_python(node: Node, value: str, working_dir: Path, environ: Mapping[str, 
             raise problem(node, f"`{key}`: there is no {name} on PATH", "install it, or give the path of its file")
         path = os.path.abspath(found)
     root = Path(path).parent.parent
-    if (root / "pyvenv.cfg").exists():
+    if os.path.exists(root / "pyvenv.cfg"):
         return StatedPython(path, key, {"VIRTUAL_ENV": str(root)}, ("PYTHONHOME", "CONDA_PREFIX"))
     return StatedPython(path, key, {}, ("PYTHONHOME", "VIRTUAL_ENV"))
 
@@ -130,7 +130,7 @@ def _of_venv(node: Node, root: Path, key: str) -> StatedPython:
     path = root / "bin" / "python"
     if not os.access(path, os.X_OK):
         make = f"make it: python3 -m venv {shlex.quote(str(root))}"
-        fault = "has no bin/python" if root.is_dir() else "does not exist"
+        fault = "has no bin/python" if os.path.isdir(root) else "does not exist"
         raise problem(node, f"`{key}`: the virtual environment {root} {fault}", make)
     return StatedPython(str(path), key, {"VIRTUAL_ENV": str(root)}, ("PYTHONHOME", "CONDA_PREFIX"))
 
@@ -159,7 +159,7 @@ def _conda_environments(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]
     """Name and folder of each environment, the most important last: those noted by conda, those of installations."""
     home = Path(environ.get("HOME") or os.path.expanduser("~"))
     noted = home / ".conda" / "environments.txt"
-    for line in noted.read_text().splitlines() if noted.is_file() else []:
+    for line in noted.read_text().splitlines() if os.path.isfile(noted) else []:
         yield Path(line.strip()).name, Path(line.strip())
     roots = [folder / name for name in CONDA_FOLDERS for folder in (home, Path("/opt"))]
     command = environ.get("CONDA_EXE") or shutil.which("conda", path=environ.get("PATH"))
@@ -168,9 +168,9 @@ def _conda_environments(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]
     active = [Path(environ[name]) for name in ("CONDA_PREFIX", "MAMBA_ROOT_PREFIX") if environ.get(name)]
     roots += [path.parent.parent if path.parent.name == "envs" else path for path in active]
     for root in roots:
-        if (root / "conda-meta").is_dir():
+        if os.path.isdir(root / "conda-meta"):
             yield "base", root
-        for env in sorted((root / "envs").iterdir()) if (root / "envs").is_dir() else []:
+        for env in sorted((root / "envs").iterdir()) if os.path.isdir(root / "envs") else []:
             yield env.name, env
 
 
@@ -183,7 +183,7 @@ def has_our_dora(environment: str, python_path: str = "") -> bool:
         return False
     if os.path.exists(sys.prefix) and os.path.samefile(root, sys.prefix):
         return True
-    if any((folder / OUR_FILE).exists() for folder in root.glob("lib/python3*/site-packages")):
+    if any(os.path.exists(folder / OUR_FILE) for folder in root.glob("lib/python3*/site-packages")):
         return True
     return imports_our_dora(str(python), python_path)
 
@@ -203,4 +203,4 @@ def imports_our_dora(python: str, python_path: str = "") -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     origin = os.fsdecode(answer.stdout).strip()
-    return bool(origin) and (Path(origin).parent.parent / OUR_FILE).exists()
+    return bool(origin) and os.path.exists(Path(origin).parent.parent / OUR_FILE)

@@ -1,0 +1,1 @@
+"""What the dataflows of this folder name; never run."""
