@@ -20,7 +20,10 @@ MODULES: Final = {
 RETURNED: Final = {
     "Event": ("dora.node.events", "What receiving gives: see [events](python-guide.md#events)."),
     "SampleHandler": ("dora.node.samples", "What `Node.send_output_raw` gives."),
-    "SampleBuffer": ("dora.node.sample_buffer", "What `with` and `SampleHandler.as_buffer` give."),
+    "SampleBuffer": (
+        "dora.node.sample_buffer",
+        "What `with` and `SampleHandler.as_buffer` give; its `view_count` is that of the handler.",
+    ),
     "StreamSegment": ("dora.node.patterns", "What `Node.stream_segment` gives."),
     "Graph": ("dora.dataflow.graph", "What `DataflowBuilder.graph` gives."),
 }

@@ -301,6 +301,11 @@ def test_refusal_of_a_numpy_array_names_its_dtype() -> None:
         arrow.body_of(np.array([1j]))
 
 
+def test_refusal_of_a_numpy_array_without_dimensions_says_how_to_send_it() -> None:
+    with pytest.raises(arrow.InvalidDataError, match=r"a numpy array without dimensions; send `array\.reshape\(1\)`"):
+        arrow.body_of(np.array(5))
+
+
 # -- memory --------------------------------------------------------------------------------------------------
 
 

@@ -168,7 +168,9 @@ def _as_array(data: Any) -> Any:
         return pa.UInt8Array.from_buffers(_UINT8, view.nbytes, [None, pa.py_buffer(_contiguous(view))])
     if isinstance(data, pa.RecordBatch):
         return data.to_struct_array()
-    if _is_numpy_array(data) and data.shape:
+    if _is_numpy_array(data):
+        if not data.shape:
+            raise InvalidDataError("invalid `data`: a numpy array without dimensions; send `array.reshape(1)`")
         try:
             return pa.array(data.ravel())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -263,6 +265,22 @@ def test_node_knows_itself(runner: FakeRunner) -> None:
     assert node.dataflow_descriptor() == {"nodes": [1]}
     assert (node.is_restart(), node.restart_count()) == (True, 2)
     assert node.dataflow_id() == "018f8b5e-0000-7000-8000-000000000000"
+
+
+def test_what_a_node_makes_of_its_configuration_is_its_own(runner: FakeRunner) -> None:
+    runner.config |= {"io": {"inputs": {"a": "b/c"}, "outputs": []}, "descriptor": {"nodes": [{"id": "x"}]}}
+    node = runner.node()
+    node.node_config()["inputs"].clear()
+    node.dataflow_descriptor()["nodes"][0]["id"] = "y"
+    assert node.node_config()["inputs"] == {"a": "b/c"}
+    assert node.dataflow_descriptor() == {"nodes": [{"id": "x"}]}
+
+
+@pytest.mark.parametrize("double", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_node_is_not_copied(runner: FakeRunner, double: Callable[[Node], object]) -> None:
+    node = runner.node()
+    with pytest.raises(TypeError, match=r"^a Node cannot be copied or pickled"):
+        double(node)
 
 
 def test_first_run_is_no_restart(runner: FakeRunner) -> None:

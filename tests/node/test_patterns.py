@@ -117,6 +117,12 @@ def test_id_that_is_no_str_is_refused(client: Client, wait: Callable[..., Any]) 
         wait(node, None, "server")
 
 
+@pytest.mark.parametrize("send", [Node.send_service_request, Node.send_service_response])
+def test_metadata_that_is_no_dict_is_refused(client: Client, send: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="'list' object is not an instance of 'dict'"):
+        send(client.open("reply"), "nowhere", b"", ["request_id"])
+
+
 @pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf")])
 def test_timeout_must_be_a_finite_number_of_seconds(client: Client, timeout: float) -> None:
     node = client.open("reply")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dora.node.sample_buffer import SampleBuffer, view_count
+from dora.node.sample_buffer import SampleBuffer
 
 NO_VIEW = "^Cannot acquire buffer view: the parent SampleHandler has been sent or dropped$"
 
@@ -116,12 +116,20 @@ def test_new_views_are_refused_after_it_was_invalidated(buffer: SampleBuffer) ->
         memoryview(buffer)
 
 
+def test_views_are_counted(buffer: SampleBuffer) -> None:
+    first = memoryview(buffer)
+    second = np.asarray(buffer)[2:]
+    seen = [buffer.view_count, (first.release(), buffer.view_count)[1]]
+    del second
+    assert [*seen, buffer.view_count] == [2, 1, 0]
+
+
 def test_view_taken_before_stays_usable(buffer: SampleBuffer) -> None:
     view = memoryview(buffer)
     buffer.invalidate()
     view[:2] = b"ab"
     assert bytes(view[:2]) == b"ab"
-    assert view_count(buffer) == 1
+    assert buffer.view_count == 1
 
 
 def test_buffer_may_be_invalidated_twice(buffer: SampleBuffer) -> None:
@@ -143,7 +151,7 @@ def test_refusal_leaves_no_count_behind(buffer: SampleBuffer) -> None:
         with pytest.raises(BufferError):
             np.frombuffer(buffer, np.uint8)
     buffer.revalidate()
-    assert view_count(buffer) == 0
+    assert buffer.view_count == 0
 
 
 def test_buffer_is_kept_by_weak_references_only_as_long_as_it_lives(memory: Any) -> None:
@@ -174,7 +182,7 @@ def test_counts_survive_handlers_that_raise(
     interruptions.run(lambda: look_until(end, buffer, look))
     gc.collect()
     assert interruptions.count
-    assert view_count(buffer) == 0
+    assert buffer.view_count == 0
     assert "Exception ignored" not in capfd.readouterr().err
 
 

@@ -93,6 +93,11 @@ def test_length_may_be_named_as_dora_rs_or_the_guide_names_it(node: Node, sink: 
     assert [len(data) for data in sent(sink)] == [2, 3]
 
 
+def test_length_may_be_a_numpy_integer(node: Node, sink: Sink) -> None:
+    node.send_output_raw("out", np.prod((2, 3))).send()
+    assert [len(data) for data in sent(sink)] == [6]
+
+
 def test_by_hand_as_the_guide_shows_it(sample: SampleHandler, sink: Sink) -> None:
     view = sample.as_memoryview()
     array = np.frombuffer(view, np.float32).reshape(2, 1)
@@ -124,7 +129,8 @@ def test_samples_may_be_sent_in_another_order(node: Node, sink: Sink) -> None:
         (1.5, TypeError, r"data_length must be an int \(bytes\), not float"),
         ("5", TypeError, "not str"),
         (None, TypeError, "not NoneType"),
-        (1 << 40, MemoryError, f"no room for a message of {(1 << 40) + 4096} bytes"),
+        (True, TypeError, "not bool"),
+        (1 << 40, MemoryError, rf"no room for a message of {(1 << 40) + 4096} bytes: an output has \d+ bytes in all"),
     ],
 )
 def test_length_that_is_none_is_refused(node: Node, length: Any, error: type[Exception], text: str) -> None:

@@ -6,11 +6,13 @@ same link; when the last one is gone the outputs close, while the process may li
 
 from __future__ import annotations
 
+import copy
 import datetime
 import difflib
 import gc
 import importlib
 import math
+import operator
 import os
 import sys
 import time
@@ -289,9 +291,10 @@ class Node:
             TypeError: it is not an int.
             MemoryError: readers keep so many arrays of this output that its memory is used up.
         """
-        size = length if data_length is None else data_length
-        if isinstance(size, bool) or not isinstance(size, int):
-            raise TypeError(f"data_length must be an int (bytes), not {type(size).__name__}")
+        given: Any = length if data_length is None else data_length
+        if isinstance(given, bool) or not hasattr(given, "__index__"):
+            raise TypeError(f"data_length must be an int (bytes), not {type(given).__name__}")
+        size = operator.index(given)
         if size < 0:
             raise OverflowError(f"data_length must not be negative: {size}")
         output = self._outputs.get(output_id)
@@ -440,12 +443,12 @@ class Node:
         return self._link.config.dataflow_id
 
     def node_config(self) -> dict[str, Any]:
-        """The node's inputs and outputs as in the file: `{"inputs": {id: source}, "outputs": [id]}`."""
-        return self._link.config.io
+        """The node's inputs and outputs as in the file: `{"inputs": {id: source}, "outputs": [id]}`; a fresh dict."""
+        return copy.deepcopy(self._link.config.io)
 
     def dataflow_descriptor(self) -> dict[str, Any]:
-        """The whole dataflow file with its defaults filled in."""
-        return self._link.config.descriptor
+        """The whole dataflow file with its defaults filled in; a fresh dict."""
+        return copy.deepcopy(self._link.config.descriptor)
 
     def is_restart(self) -> bool:
         """Whether this process is a restart of a node that ended."""
@@ -473,6 +476,9 @@ class Node:
         raise forked_error(self._link.pid)
 
     # -- end -------------------------------------------------------------------------------------------------
+
+    def __reduce_ex__(self, protocol: object) -> str:
+        raise TypeError("a Node cannot be copied or pickled: its link belongs to this process; call Node() there")
 
     def close(self) -> None:
         """Close this handle; with the last one of the process the outputs close, and readers get INPUT_CLOSED.

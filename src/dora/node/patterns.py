@@ -26,6 +26,7 @@ _LOOK_AGAIN_S: Final = 0.05  # another thread may have been woken in our place
 
 def send_request(node: Node, output_id: str, data: Any, metadata: dict[str, Any] | None) -> str:
     """Send a request with a fresh id, and return the id."""
+    _check_dict(metadata or {})
     if metadata is not None and "request_id" in metadata:
         warnings.warn("send_service_request: the given request_id is replaced by a fresh one", stacklevel=3)
     request_id = new_dataflow_id()
@@ -37,7 +38,8 @@ def send_request(node: Node, output_id: str, data: Any, metadata: dict[str, Any]
 
 def send_response(node: Node, output_id: str, data: Any, metadata: dict[str, Any]) -> None:
     """Send a response with the metadata of its request."""
-    if "request_id" not in metadata and "request_id" not in (metadata.get("parameters") or {}):
+    _check_dict(metadata)
+    if "request_id" not in metadata and "request_id" not in _nested(metadata):
         warnings.warn("send_service_response: no request_id in the metadata: no client will know it", stacklevel=3)
     node.send_output(output_id, data, metadata)
 
@@ -141,6 +143,16 @@ class StreamSegment:
         self._node.send_output(self._output_id, data, keys)
         self._seq += 1
         self._is_finished = fin
+
+
+def _nested(metadata: dict[str, Any]) -> dict[str, Any]:
+    found = metadata.get("parameters")
+    return found if isinstance(found, dict) else {}
+
+
+def _check_dict(metadata: Any) -> None:
+    if not isinstance(metadata, dict):
+        raise TypeError(f"{type(metadata).__name__!r} object is not an instance of 'dict'")
 
 
 def _check_id(name: str, given: Any) -> None:

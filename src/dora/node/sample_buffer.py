@@ -8,17 +8,16 @@ live views, which stays right when a signal handler raises in the middle; counti
 
 from __future__ import annotations
 
-import ctypes
 import sys
-from typing import Any, Final
+from typing import Any
 
-from dora.node.sample_memory import GONE, memory_view, refuse_array
+from dora.node.sample_memory import GONE, PROBE_ADDRESS, memory_view, refuse_array
 
 if sys.version_info >= (3, 12):
     import pickle
 
     class SampleBuffer:
-        """The memory of a message that is not sent yet: a buffer exporter and nothing else."""
+        """The memory of a message that is not sent yet: a buffer exporter, and how many look at it."""
 
         __slots__ = ("__weakref__", "_exporter", "_is_gone", "_view")
 
@@ -43,6 +42,11 @@ if sys.version_info >= (3, 12):
 
             return numpy.frombuffer(self, numpy.uint8)
 
+        @property
+        def view_count(self) -> int:
+            """How many views (memoryviews, numpy arrays, ...) are alive; `send` and the end of `with` need 0."""
+            return sys.getrefcount(self._view) - _OWN_REFERENCES
+
         def invalidate(self) -> None:
             """No new views from now on."""
             self._is_gone = True
@@ -51,15 +55,8 @@ if sys.version_info >= (3, 12):
             """The send failed: views may be taken again."""
             self._is_gone = False
 
+    _OWN_REFERENCES = 0
+    _OWN_REFERENCES = SampleBuffer(PROBE_ADDRESS, 0, None).view_count
+
 else:
     from dora.node.sample_buffer_abi import SampleBuffer as SampleBuffer
-
-
-def view_count(buffer: SampleBuffer) -> int:
-    """How many views of it are alive (memoryviews, numpy arrays, ...)."""
-    return sys.getrefcount(buffer._view) - _OWN_REFERENCES
-
-
-_OWN_REFERENCES = 0
-_probe_memory: Final = ctypes.create_string_buffer(8)
-_OWN_REFERENCES = view_count(SampleBuffer(ctypes.addressof(_probe_memory), 8, None))

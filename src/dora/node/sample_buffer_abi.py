@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import ctypes
 import pickle
+import sys
 from ctypes import POINTER, c_char_p, c_int, c_uint, c_void_p, py_object
 from typing import Any, Final
 
-from dora.node.sample_memory import memory_view, refuse, refuse_array
+from dora.node.sample_memory import PROBE_ADDRESS, memory_view, refuse, refuse_array
 
 _HEAD_BYTES: Final = 16
 _VIEW_BYTES: Final = 80
@@ -71,13 +72,18 @@ _Exporter: Any = _make_type(b"dora.SampleExporter", _LAYOUT_BYTES, _get_slot(pic
 
 
 class SampleBuffer(_Exporter):  # type: ignore[misc]  # made at run time
-    """The memory of a message that is not sent yet: a buffer exporter and nothing else."""
+    """The memory of a message that is not sent yet: a buffer exporter, and how many look at it."""
 
     __slots__ = ("__weakref__", "_view")
 
     def __init__(self, address: int, size: int, owner: object) -> None:
         self._view = memory_view(address, size, owner)
         _get_buffer(self._view, id(self) + _HEAD_BYTES, _FULL_RW)
+
+    @property
+    def view_count(self) -> int:
+        """How many views (memoryviews, numpy arrays, ...) are alive; `send` and the end of `with` need 0."""
+        return sys.getrefcount(self._view) - _OWN_REFERENCES
 
     def invalidate(self) -> None:
         """No new views from now on."""
@@ -91,6 +97,8 @@ class SampleBuffer(_Exporter):  # type: ignore[misc]  # made at run time
             release(id(self) + _HEAD_BYTES)
 
 
+_OWN_REFERENCES = 0
+_OWN_REFERENCES = SampleBuffer(PROBE_ADDRESS, 0, None).view_count
 _refusing: Final = ctypes.cast(ctypes.pythonapi.PyObject_IsTrue, c_void_p).value or 0
 _Dead: Any = _make_type(b"dora.SampleBufferInvalid", SampleBuffer.__basicsize__, _refusing, SampleBuffer)
 _Dead.__array__ = refuse_array

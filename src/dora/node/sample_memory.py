@@ -8,6 +8,9 @@ from typing import Any, Final
 
 GONE: Final = "Cannot acquire buffer view: the parent SampleHandler has been sent or dropped"
 _Memory: Final = ctypes.c_ubyte * (1 << 46)
+_probe: Final = ctypes.create_string_buffer(8)
+PROBE_ADDRESS: Final = ctypes.addressof(_probe)
+"""For a buffer that nobody looks at, from which the exporters learn how many references are their own."""
 
 
 class Chunk:

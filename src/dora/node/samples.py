@@ -7,7 +7,7 @@ from typing import Any
 
 from dora.errors import NodeError
 from dora.node.outputs import Output, encode_metadata
-from dora.node.sample_buffer import SampleBuffer, view_count
+from dora.node.sample_buffer import SampleBuffer
 
 _SENT = "Sample has already been sent"
 
@@ -39,7 +39,7 @@ class SampleHandler:
     @property
     def view_count(self) -> int:
         """How many views (memoryviews, numpy arrays, ...) of the memory are alive."""
-        return 0 if self._is_sent else view_count(self._buffer)
+        return 0 if self._is_sent else self._buffer.view_count
 
     def as_buffer(self) -> SampleBuffer:
         """The buffer exporter, the same object each time: for `np.asarray`, `memoryview`, `struct.pack_into`.
@@ -68,7 +68,7 @@ class SampleHandler:
         """
         if self._is_sent:
             raise NodeError(_SENT)
-        views = view_count(self._buffer)
+        views = self._buffer.view_count
         if views:
             raise NodeError(
                 f"Cannot send: {views} buffer view(s) are still open. "

@@ -79,16 +79,18 @@ class Arena:
         chunk_class = self.class_of(size)
         offset = self._top
         if offset + (1 << chunk_class) > self._size_bytes:
-            raise MemoryError(
-                f"no room for a message of {size} bytes: {offset} of {self._size_bytes} bytes of this output are "
-                "in use (a reader keeps too many arrays)"
-            )
+            raise MemoryError(f"no room for a message of {size} bytes: {self._why_full(size, offset)}")
         self._top = offset + (1 << chunk_class)
         self._class_of[offset] = chunk_class
         if chunk_class <= _SPARE_UP_TO:
             self._add_spares(chunk_class)
         self._references[offset] = 1
         return offset
+
+    def _why_full(self, size: int, used: int) -> str:
+        if size > self._size_bytes:
+            return f"an output has {self._size_bytes} bytes in all"
+        return f"{used} of {self._size_bytes} bytes of this output are in use (a reader keeps too many arrays)"
 
     def _add_spares(self, chunk_class: int) -> None:
         """A few chunks more, so that the sender need not look at the release pipes for every small message."""
