@@ -171,6 +171,7 @@ def endless_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine then changes nothing, nor a reader in the same process, and a wait that is wrong never ends."""
     monkeypatch.setattr(burst, "_FIRST_BUDGET_NS", 1 << 60)
     monkeypatch.setattr(burst, "_switches", lambda: 0)
+    monkeypatch.setattr(burst, "_GAP_NS", 1 << 60)
 
 
 @pytest.mark.usefixtures("endless_budget")
