@@ -14,6 +14,7 @@ from dora.runner import builds
 from dora.runner.environments import managed_env_of
 from dora.runner.interpreter import RUNTIME_CODE, command_for, downloads_of
 from dora.runner.operators import operator_configs
+from dora.runner.state.routes import sibling_routes
 from dora.runner.stated_python import has_our_dora
 
 ENVIRON = {"PATH": "/usr/bin:/bin"}
@@ -98,7 +99,8 @@ def test_runtime_node_with_a_build_gets_an_environment_of_its_own_unless_conda_h
 def configs(node: Node) -> list[OperatorConfig]:
     """What the process of that node is told, in a dataflow of two."""
     camera = Input("image", OutputSource("camera", "image"))
-    return operator_configs(node, Dataflow(Path("d.yml"), Path(), (Node("x", "x.py", inputs={"image": camera}), node)))
+    nodes = (Node("x", "x.py", inputs={"image": camera}), node)
+    return operator_configs(node, sibling_routes(Dataflow(Path("d.yml"), Path(), nodes)))
 
 
 def test_process_is_told_who_feeds_its_operators() -> None:

@@ -50,7 +50,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "ps": Command("dora.cli.list", "list_dataflows", "The same as list", is_hidden=True),
     "clean": Command("dora.cli.list", "clean", "Forget the dataflows that have ended"),
     "logs": Command("dora.cli.logs", "logs", "Show what the nodes of a run have logged"),
-    "node": Command("dora.cli.node", "node", "See and control the nodes of running dataflows"),
+    "node": Command("dora.cli.node", "node", "See, control and rewire the nodes of running dataflows"),
     "topic": Command("dora.cli.topic", "topic", "Look at the messages of running dataflows"),
     "top": Command("dora.cli.top", "top", "Watch nodes: CPU, memory, queues, rates, restarts"),
     "inspect": Command("dora.cli.top", "inspect", "The group of `inspect top`, the same as top", is_hidden=True),

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Final
 
 import click
 import msgspec
 
 from dora.cli.durations import DURATION
+from dora.cli.found_nodes import dataflows_of, find_node
+from dora.cli.node_changes import COMMANDS
 from dora.cli.tables import print_json, print_json_lines, print_table, shown_cpu, shown_memory
 from dora.cli.targets import (
     HELP,
-    AnyControl,
-    choose_dataflow,
     dataflow_option,
     examples,
     format_option,
     open_control,
     service_options,
 )
-from dora.control import ControlError
 from dora.messages import api
 from dora.runs.choosing import shown_name
 
@@ -30,6 +28,8 @@ Examples:
   dora node list
   dora node info camera -d demo
   dora node restart camera
+  dora node add --from-yaml logger.yml
+  dora node connect camera/image logger/image
 """
 _LIST: Final = """
 Examples:
@@ -52,7 +52,11 @@ Examples:
 
 @click.group(context_settings=HELP, epilog=examples(_GROUP))
 def node() -> None:
-    """See and control the nodes of running dataflows."""
+    """See and control the nodes of running dataflows, and change how they are wired."""
+
+
+for command in COMMANDS:
+    node.add_command(command)
 
 
 @node.command("list", context_settings=HELP, epilog=examples(_LIST))
@@ -65,7 +69,7 @@ def list_nodes(wanted: str | None, layout: str, is_quiet: bool, host: str | None
     if is_quiet and layout != "table":
         raise click.UsageError("--quiet and --format exclude each other")
     control = open_control(host, port)
-    found = [(info, one) for info in _dataflows(control, wanted) for one in info.nodes]
+    found = [(info, one) for info in dataflows_of(control, wanted) for one in info.nodes]
     if is_quiet:
         for _, one in found:
             click.echo(one.id)
@@ -75,13 +79,6 @@ def list_nodes(wanted: str | None, layout: str, is_quiet: bool, host: str | None
         head = ["NODE", "STATUS", "PID", "CPU", "MEMORY", "RESTARTS"] + ([] if wanted else ["DATAFLOW"])
         print_table(head, [_row(info, one, has_dataflow=not wanted) for info, one in found])
     return 0
-
-
-def _dataflows(control: AnyControl, wanted: str | None) -> list[api.DataflowInfo]:
-    if wanted is not None:
-        return [control.dataflow(wanted)]
-    running = [info for info in control.dataflows().dataflows if info.state not in api.ENDED]
-    return [control.dataflow(info.id) for info in running]
 
 
 def _row(info: api.DataflowInfo, one: api.NodeInfo, *, has_dataflow: bool) -> list[str]:
@@ -113,7 +110,7 @@ def _json(info: api.DataflowInfo, one: api.NodeInfo) -> dict[str, Any]:
 def show_node(node_id: str, wanted: str | None, layout: str, host: str | None, port: int | None) -> int:
     """Show all about one node."""
     control = open_control(host, port)
-    info, one = _find(control, wanted, node_id)
+    info, one = find_node(control, wanted, node_id)
     if layout == "json":
         print_json({"dataflow_name": info.name, **msgspec.to_builtins(one)})
         return 0
@@ -122,23 +119,6 @@ def show_node(node_id: str, wanted: str | None, layout: str, host: str | None, p
         for line in lines:
             click.echo(f"  {line}")
     return 0
-
-
-def _find(control: AnyControl, wanted: str | None, node_id: str) -> tuple[api.DataflowInfo, api.NodeInfo]:
-    """The node of that name: in the dataflow that is named, else in the only running one that has it."""
-    if wanted is None:
-        having = [info for info in _dataflows(control, None) if any(one.id == node_id for one in info.nodes)]
-        info = having[0] if len(having) == 1 else control.dataflow(choose_dataflow(control, None).id)
-    else:
-        info = control.dataflow(wanted)
-    for one in info.nodes:
-        if one.id == node_id:
-            return info, one
-    names = [one.id for one in info.nodes]
-    close = difflib.get_close_matches(node_id, names, n=1)
-    message = f"there is no node `{node_id}` in {shown_name(info)} (nodes: {', '.join(names)})"
-    hint = f"did you mean `{close[0]}`?" if close else ""
-    raise ControlError(api.Problem(code=api.UNKNOWN_NODE, message=message, hint=hint))
 
 
 def _sections(info: api.DataflowInfo, one: api.NodeInfo) -> list[tuple[str, list[str]]]:
@@ -175,7 +155,7 @@ def _seconds(value: float | None) -> str:
 
 
 def _input(port: api.InputInfo) -> str:
-    text = f"{port.id} <- {port.source}"
+    text = f"{port.id} <- {port.source or '(disconnected)'}"
     if port.queue_size is None:
         return text
     queue = f"{port.waiting} of {port.queue_size} waiting, {port.queue_policy}"
@@ -194,7 +174,7 @@ def _output(port: api.OutputInfo) -> str:
 def restart_node(node_id: str, wanted: str | None, grace_s: float, host: str | None, port: int | None) -> int:
     """Stop a node and start it again, whatever its restart policy says."""
     control = open_control(host, port)
-    info, _ = _find(control, wanted, node_id)
+    info, _ = find_node(control, wanted, node_id)
     control.restart_node(info.id, node_id, grace_s=grace_s)
     click.echo(f"Node `{node_id}` restart initiated")
     return 0
@@ -209,7 +189,7 @@ def restart_node(node_id: str, wanted: str | None, grace_s: float, host: str | N
 def stop_node(node_id: str, wanted: str | None, grace_s: float, is_forced: bool, **where: Any) -> int:
     """Stop a node for good."""
     control = open_control(where["host"], where["port"])
-    info, _ = _find(control, wanted, node_id)
+    info, _ = find_node(control, wanted, node_id)
     control.stop_node(info.id, node_id, grace_s=grace_s, is_forced=is_forced)
     click.echo(f"Node `{node_id}` is being stopped")
     return 0

@@ -67,6 +67,26 @@ class AsyncControl:
         """Stop one node and start it again."""
         return await asyncio.to_thread(self._control.restart_node, wanted, node, **options)
 
+    async def add_node(self, wanted: str, text: str, **options: Any) -> api.GraphChange:
+        """Add a node to a dataflow that runs."""
+        return await asyncio.to_thread(self._control.add_node, wanted, text, **options)
+
+    async def remove_node(self, wanted: str, node: str, **options: Any) -> api.GraphChange:
+        """Stop one node and take it out of the graph."""
+        return await asyncio.to_thread(self._control.remove_node, wanted, node, **options)
+
+    async def replace_node(self, wanted: str, node: str, text: str, **options: Any) -> api.GraphChange:
+        """Put another node in the place of one."""
+        return await asyncio.to_thread(self._control.replace_node, wanted, node, text, **options)
+
+    async def connect_input(self, wanted: str, source: str, target: str, **options: Any) -> api.GraphChange:
+        """Have an input read an output from now on."""
+        return await asyncio.to_thread(self._control.connect_input, wanted, source, target, **options)
+
+    async def disconnect_input(self, wanted: str, source: str, target: str) -> api.GraphChange:
+        """Close an input that reads an output."""
+        return await asyncio.to_thread(self._control.disconnect_input, wanted, source, target)
+
     async def forget(self, wanted: str) -> api.DataflowInfo:
         """Forget a dataflow that has ended."""
         return await asyncio.to_thread(self._control.forget, wanted)

@@ -7,8 +7,7 @@ What has ended is known only as far as background runs have left a record that n
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
 
 from dora.control.failures import ControlError, NoServiceError
 from dora.errors import ConnectionLost, DoraError
@@ -17,12 +16,13 @@ from dora.messages import runner_daemon as messages
 from dora.runs import views
 from dora.runs.choosing import ChoiceError, choose
 from dora.runs.framing import RunnerRefused
+from dora.runs.graph_changes import wait_until_done
 from dora.runs.link import RunnerLink, describe_all
 from dora.runs.records import read_records
+from dora.runs.refusals import refusal
 from dora.runs.usage import UsageMeter
 
 _GRACE_EXTRA_S: Final = 30.0
-_CODES: Final[Mapping[str, str]] = {messages.UNKNOWN_NODE: api.UNKNOWN_NODE, messages.WRONG_VERSION: api.WRONG_VERSION}
 
 
 class DirectControl:
@@ -89,6 +89,61 @@ class DirectControl:
         """As `Control.restart_node`."""
         return self._ask_node(wanted, messages.RestartNode(node, grace_s))
 
+    def add_node(self, wanted: str, text: str, *, file: str = "node.yml", waits: bool = True) -> api.GraphChange:
+        """As `Control.add_node`."""
+        return self._change_graph(wanted, messages.AddNode(text, file), waits=waits)
+
+    def remove_node(
+        self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False, waits: bool = True
+    ) -> api.GraphChange:
+        """As `Control.remove_node`."""
+        return self._change_graph(wanted, messages.RemoveNode(node, grace_s, is_forced), waits=waits)
+
+    def replace_node(
+        self, wanted: str, node: str, text: str, *, file: str = "node.yml", grace_s: float = 5.0, waits: bool = True
+    ) -> api.GraphChange:
+        """As `Control.replace_node`."""
+        return self._change_graph(wanted, messages.ReplaceNode(node, text, file, grace_s), waits=waits)
+
+    def connect_input(
+        self,
+        wanted: str,
+        source: str,
+        target: str,
+        *,
+        is_instead: bool = False,
+        queue_size: int | None = None,
+        queue_policy: Literal["drop_oldest", "backpressure"] | None = None,
+    ) -> api.GraphChange:
+        """As `Control.connect_input`."""
+        return self._change_graph(wanted, messages.Connect(source, target, is_instead, queue_size, queue_policy))
+
+    def disconnect_input(self, wanted: str, source: str, target: str) -> api.GraphChange:
+        """As `Control.disconnect_input`."""
+        return self._change_graph(wanted, messages.Disconnect(source, target))
+
+    def _change_graph(self, wanted: str, request: messages.Request, *, waits: bool = False) -> api.GraphChange:
+        info = self._choose(wanted)
+        with self._link(info) as link:
+            try:
+                before = link.ask(messages.Watch(), messages.Described)
+                changed = link.ask(request, messages.GraphChanged)
+            except RunnerRefused as error:
+                raise _refusal(error) from None
+            if waits:
+                wait_until_done(link, request, changed.node, before)
+        return api.GraphChange(dataflow=self.dataflow(info.id), node=changed.node, notes=changed.notes)
+
+    def _link(self, info: api.DataflowInfo) -> RunnerLink:
+        path = self._path(info)
+        if path is None:
+            message = f"`{info.name or info.id}` is not running any more ({info.state})"
+            raise ControlError(api.Problem(code=api.NOT_RUNNING, message=message))
+        try:
+            return RunnerLink.open(path)
+        except OSError as error:
+            raise ConnectionLost("the runner of the dataflow has ended") from error
+
     def _choose(self, wanted: str) -> api.DataflowInfo:
         try:
             return choose(self.dataflows().dataflows, wanted)
@@ -118,17 +173,11 @@ class DirectControl:
 
     def _ask_node(self, wanted: str, request: messages.StopNode | messages.RestartNode) -> api.DataflowInfo:
         info = self._choose(wanted)
-        path = self._path(info)
-        if path is None:
-            message = f"`{info.name or info.id}` is not running any more ({info.state})"
-            raise ControlError(api.Problem(code=api.NOT_RUNNING, message=message))
         try:
-            with RunnerLink.open(path) as link:
+            with self._link(info) as link:
                 link.ask(request, messages.Done)
         except RunnerRefused as error:
             raise _refusal(error) from None
-        except OSError as error:
-            raise ConnectionLost("the runner of the dataflow has ended") from error
         return self.dataflow(info.id)
 
     def _need_service(self, what: str) -> NoReturn:
@@ -136,4 +185,4 @@ class DirectControl:
 
 
 def _refusal(error: RunnerRefused) -> DoraError:
-    return ControlError(api.Problem(code=_CODES.get(error.code, api.NOT_POSSIBLE), message=str(error)))
+    return ControlError(refusal(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -118,6 +118,69 @@ class Control:
         """Stop one node and start it again, whatever its restart policy says; returns at once."""
         body = api.NodeRestartRequest(grace_s=grace_s)
         return self._ask("POST", _path(wanted, node) + "/restart", api.DataflowInfo, body)
+
+    def add_node(self, wanted: str, text: str, *, file: str = "node.yml", waits: bool = True) -> api.GraphChange:
+        """Add a node to a dataflow that runs, and start it.
+
+        Args:
+            text: its entry of a dataflow file, as YAML; relative paths start in the dataflow's folder.
+            file: what messages call the text.
+            waits: return when it is ready, or has ended; false: at once.
+        """
+        body = api.NodeAddRequest(text=text, file=file, waits=waits)
+        return self._ask("POST", _path(wanted) + "/nodes", api.GraphChange, body, timeout_s=2 * PATIENCE_S)
+
+    def remove_node(
+        self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False, waits: bool = True
+    ) -> api.GraphChange:
+        """Stop one node and take it out of the graph; inputs that read it are closed behind its last message.
+
+        Args:
+            waits: return when it is gone; false: at once.
+        """
+        body = api.NodeRemoveRequest(grace_s=grace_s, is_forced=is_forced, waits=waits)
+        return self._ask("POST", _path(wanted, node) + "/remove", api.GraphChange, body, timeout_s=_long(grace_s))
+
+    def replace_node(
+        self, wanted: str, node: str, text: str, *, file: str = "node.yml", grace_s: float = 5.0, waits: bool = True
+    ) -> api.GraphChange:
+        """Put another node in the place of one, under the same id; for readers and queues it is a restart.
+
+        Args:
+            text, file: as for `add_node`.
+            grace_s: of the old one, from STOP to SIGTERM.
+            waits: return when the new one is ready, or has ended; false: at once.
+        """
+        body = api.NodeReplaceRequest(text=text, file=file, grace_s=grace_s, waits=waits)
+        return self._ask("POST", _path(wanted, node) + "/replace", api.GraphChange, body, timeout_s=_long(grace_s))
+
+    def connect_input(
+        self,
+        wanted: str,
+        source: str,
+        target: str,
+        *,
+        is_instead: bool = False,
+        queue_size: int | None = None,
+        queue_policy: Literal["drop_oldest", "backpressure"] | None = None,
+    ) -> api.GraphChange:
+        """Have an input read an output from now on.
+
+        Args:
+            source: `node/output`.
+            target: `node/input`; an input that the node does not state comes into being.
+            is_instead: in place of what feeds the input now; otherwise it must not be fed.
+            queue_size, queue_policy: of the input; None: as it was stated, or the default.
+        """
+        body = api.ConnectRequest(
+            source=source, target=target, is_instead=is_instead, queue_size=queue_size, queue_policy=queue_policy
+        )
+        return self._ask("POST", _path(wanted) + "/connect", api.GraphChange, body)
+
+    def disconnect_input(self, wanted: str, source: str, target: str) -> api.GraphChange:
+        """Close an input that reads an output: it gets what is queued, then INPUT_CLOSED."""
+        body = api.DisconnectRequest(source=source, target=target)
+        return self._ask("POST", _path(wanted) + "/disconnect", api.GraphChange, body)
 
     def forget(self, wanted: str) -> api.DataflowInfo:
         """Forget a dataflow that has ended; its log files stay."""

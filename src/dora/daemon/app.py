@@ -24,8 +24,9 @@ from starlette.routing import Route as HttpRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dora.daemon import openapi, streams
+from dora.daemon.calls import Call, Query
 from dora.daemon.problems import STATUS, ApiError, problem_of
-from dora.daemon.routes import ROUTES, Call, Query, Route
+from dora.daemon.routes import ROUTES, Route
 from dora.daemon.service import Service
 from dora.errors import DoraError
 from dora.messages import api

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from dora.daemon.calls import Query
 from dora.daemon.problems import STATUS
-from dora.daemon.routes import ROUTES, Query, Route
+from dora.daemon.routes import ROUTES, Route
 from dora.messages import api
 from dora.version import VERSION
 

@@ -7,31 +7,28 @@ from typing import Final
 
 from dora.errors import ConnectionLost, DoraError, ProtocolError
 from dora.messages import api
-from dora.messages import runner_daemon as messages
 from dora.runs.choosing import ChoiceError
 from dora.runs.framing import RunnerRefused
+from dora.runs.refusals import refusal
 
 STATUS: Final[Mapping[str, int]] = {
     api.WRONG_REQUEST: 400,
     api.WRONG_TOKEN: 401,
     api.UNKNOWN_DATAFLOW: 404,
     api.UNKNOWN_NODE: 404,
+    api.UNKNOWN_OUTPUT: 404,
+    api.UNKNOWN_INPUT: 404,
     api.AMBIGUOUS: 409,
     api.NAME_TAKEN: 409,
     api.NOT_RUNNING: 409,
     api.NOT_POSSIBLE: 409,
     api.START_FAILED: 422,
+    api.WRONG_NODE: 422,
     api.WRONG_VERSION: 426,
     api.INTERNAL: 500,
     api.NO_ANSWER: 504,
 }
 """code of a problem -> HTTP status"""
-
-_REFUSALS: Final[Mapping[str, str]] = {
-    messages.UNKNOWN_NODE: api.UNKNOWN_NODE,
-    messages.WRONG_VERSION: api.WRONG_VERSION,
-    messages.BUSY: api.NO_ANSWER,
-}
 
 
 class ApiError(DoraError):
@@ -49,7 +46,7 @@ def problem_of(error: DoraError) -> api.Problem:
     if isinstance(error, ChoiceError):
         return api.Problem(code=error.code, message=str(error), hint=error.hint)
     if isinstance(error, RunnerRefused):
-        return api.Problem(code=_REFUSALS.get(error.code, api.NOT_POSSIBLE), message=str(error))
+        return refusal(error)
     if isinstance(error, ConnectionLost | ProtocolError):
         return api.Problem(
             code=api.NO_ANSWER, message=str(error), hint="try again; `dora list` shows whether it still runs"

@@ -17,8 +17,9 @@ from typing import Final
 import msgspec
 
 from dora.daemon.runner_link import News, RunnerLink
-from dora.errors import DoraError
+from dora.errors import ConnectionLost, DoraError
 from dora.messages import runner_daemon as messages
+from dora.runs.graph_changes import with_news
 from dora.transport import control, rendezvous
 
 _FIRST_WORD_S: Final = 2.0
@@ -108,6 +109,16 @@ class Registry:
         if run.link is not None:
             await run.link.ask(request, messages.Done)
 
+    async def change_graph(self, run: Run, request: messages.Request) -> messages.GraphChanged:
+        """Have the runner change its graph.
+
+        Raises:
+            RunnerRefused, ConnectionLost: it does not.
+        """
+        if run.link is None:
+            raise ConnectionLost("the runner of the dataflow does not answer")
+        return await run.link.ask(request, messages.GraphChanged)
+
     def close(self) -> None:
         """Let go of all links; the runs go on."""
         for task in [*self._meeting.values(), *self._searching]:
@@ -152,8 +163,7 @@ class Registry:
             run.now = news.last
             self._finish(run)
             return
-        fresh = {node.id: node for node in news.nodes}
-        nodes = [fresh.get(node.id, node) for node in run.now.nodes]
+        nodes = with_news(run.now.nodes, news)
         waits_for = run.now.waits_for if news.state == messages.STARTING else []
         run.now = msgspec.structs.replace(run.now, state=news.state, nodes=nodes, waits_for=waits_for)
         run.note_change()

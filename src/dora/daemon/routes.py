@@ -6,41 +6,16 @@ Strategy: to add a request, write its structs in `messages/api.py`, a method of 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
 
 import msgspec
 
-from dora.daemon.service import Service
+from dora.daemon import graph_calls as graph
+from dora.daemon.calls import Call, Query
 from dora.messages import api
 
 MOST_WAIT_S: Final = 3600.0
-
-
-class Query(NamedTuple):
-    """A parameter behind the `?` of a path."""
-
-    name: str
-    type: type
-    doc: str
-    default: Any = None
-    choices: tuple[str, ...] = ()
-
-
-class Call(NamedTuple):
-    """A request that fits its row: what the handler gets.
-
-    Attributes:
-        service: what it is asked of.
-        path: the parts of the path in braces.
-        query: every parameter of the row, stated or not.
-        body: the struct that the row names, or None.
-    """
-
-    service: Service
-    path: Mapping[str, str]
-    query: Mapping[str, Any]
-    body: Any
 
 
 class Route(NamedTuple):
@@ -159,6 +134,56 @@ ROUTES: Final = (
         api.DataflowInfo,
         body=api.NodeRestartRequest,
         problems=_NODE_PROBLEMS,
+    ),
+    Route(
+        "POST",
+        _ONE + "/nodes",
+        "add_node",
+        "Add a node to a dataflow that runs.  It is not part of the file: a restart of the dataflow does not have it.",
+        graph.add_node,
+        api.GraphChange,
+        body=api.NodeAddRequest,
+        problems=(*_RUNNER, api.WRONG_NODE),
+    ),
+    Route(
+        "POST",
+        _NODE + "/remove",
+        "remove_node",
+        "Stop one node and take it out of the graph; inputs that read it are closed behind its last message.",
+        graph.remove_node,
+        api.GraphChange,
+        body=api.NodeRemoveRequest,
+        problems=_NODE_PROBLEMS,
+    ),
+    Route(
+        "POST",
+        _NODE + "/replace",
+        "replace_node",
+        "Put another node in the place of one; for its readers and its queues it is a restart.",
+        graph.replace_node,
+        api.GraphChange,
+        body=api.NodeReplaceRequest,
+        problems=(*_NODE_PROBLEMS, api.WRONG_NODE),
+    ),
+    Route(
+        "POST",
+        _ONE + "/connect",
+        "connect_input",
+        "Have an input read an output from now on.",
+        graph.connect_input,
+        api.GraphChange,
+        body=api.ConnectRequest,
+        problems=(*_NODE_PROBLEMS, api.UNKNOWN_OUTPUT, api.UNKNOWN_INPUT),
+    ),
+    Route(
+        "POST",
+        _ONE + "/disconnect",
+        "disconnect_input",
+        "Close an input that reads an output, behind what is queued.",
+        graph.disconnect_input,
+        api.GraphChange,
+        body=api.DisconnectRequest,
+        problems=(*_NODE_PROBLEMS, api.UNKNOWN_INPUT),
     ),
     Route(
         "POST",

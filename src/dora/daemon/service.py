@@ -29,6 +29,7 @@ from dora.messages import api
 from dora.messages import runner_daemon as messages
 from dora.runs import views
 from dora.runs.choosing import choose
+from dora.runs.graph_changes import done_when, patience_s
 from dora.runs.usage import UsageMeter
 from dora.version import VERSION
 
@@ -191,6 +192,17 @@ class Service:
         run = await self._running(wanted)
         await self.registry.ask(run, messages.RestartNode(node, request.grace_s))
         return await self.show(run.id)
+
+    async def change_graph(self, wanted: str, request: messages.Request, *, waits: bool) -> api.GraphChange:
+        """Change the graph of a dataflow that runs; `waits`: until the processes that it concerns have followed."""
+        run = await self._running(wanted)
+        before = run.now.nodes
+        changed = await self.registry.change_graph(run, request)
+        if waits:
+            is_done = done_when(request, changed.node, before)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(run.wait_for(lambda run: is_done(run.now.nodes)), patience_s(request))
+        return api.GraphChange(dataflow=await self.show(run.id), node=changed.node, notes=changed.notes)
 
     async def forget(self, wanted: str) -> api.DataflowInfo:
         """Forget a dataflow that has ended; its log files stay."""

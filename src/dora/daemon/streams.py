@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from dora.daemon.calls import Query
 from dora.daemon.problems import ApiError
-from dora.daemon.routes import Query
 from dora.daemon.service import Service
 from dora.logs.encoding import encode_log_message
 from dora.logs.entry import LogEntry

@@ -238,6 +238,7 @@ class Dataflow(NamedTuple):
         inferred_types: for inputs (`<node>/<input>`) that state no type, that of the output they read.
         user_types: full names of the types that the files below `types/` define; empty if no port states a type.
         raw: what `node.dataflow_descriptor()` returns: the YAML with defaults filled in.
+        unplugged: inputs that nothing feeds since the running graph was changed, as `<node>/<input>`.
     """
 
     path: Path
@@ -258,3 +259,4 @@ class Dataflow(NamedTuple):
     inferred_types: dict[str, str] = _NONE
     user_types: tuple[str, ...] = ()
     raw: dict[str, Any] = _NONE
+    unplugged: dict[str, Input] = _NONE

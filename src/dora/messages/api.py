@@ -6,7 +6,7 @@ them in use.  Times are nanoseconds since 1970, sizes are bytes, durations are s
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -20,10 +20,18 @@ VERSION_HEADER: Final = "dora-api"
 NAME_PATTERN: Final = "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"
 """what a name of a dataflow is made of; it must not look like an id, either"""
 
+NodeText = Annotated[str, msgspec.Meta(max_length=30_000)]
+"""the YAML of one node"""
+
+FileName = Annotated[str, msgspec.Meta(max_length=4096)]
+
 # codes of `Problem`
 UNKNOWN_DATAFLOW: Final = "unknown-dataflow"
 AMBIGUOUS: Final = "ambiguous"
 UNKNOWN_NODE: Final = "unknown-node"
+UNKNOWN_OUTPUT: Final = "unknown-output"
+UNKNOWN_INPUT: Final = "unknown-input"
+WRONG_NODE: Final = "wrong-node"
 NAME_TAKEN: Final = "name-taken"
 NOT_RUNNING: Final = "not-running"
 NOT_POSSIBLE: Final = "not-possible"
@@ -45,7 +53,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         code: a word for programs, such as `unknown-dataflow`.
         message: a sentence for people.
         hint: what to do about it, or "".
-        problems: for a wrong dataflow file: one line each.
+        problems: for a wrong dataflow file or node: one line each.
     """
 
     code: str
@@ -139,11 +147,76 @@ class NodeRestartRequest(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: float = 5.0
 
 
+class NodeAddRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Add a node to a dataflow that runs, and start it.
+
+    Attributes:
+        text: its entry of a dataflow file, as YAML; relative paths start in the dataflow's folder.
+        file: what messages call the text.
+        waits: answer when it is ready, or has ended; false: at once.
+    """
+
+    text: NodeText
+    file: FileName = "node.yml"
+    waits: bool = True
+
+
+class NodeRemoveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop one node and take it out of the graph.
+
+    Attributes:
+        waits: answer when it is gone; false: at once.
+    """
+
+    grace_s: float = 5.0
+    is_forced: bool = False
+    waits: bool = True
+
+
+class NodeReplaceRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Put another node in the place of one.
+
+    Attributes:
+        text, file: as in `NodeAddRequest`; the id must be the same.
+        grace_s: of the old one, from STOP to SIGTERM.
+        waits: answer when the new one is ready, or has ended; false: at once.
+    """
+
+    text: NodeText
+    file: FileName = "node.yml"
+    grace_s: float = 5.0
+    waits: bool = True
+
+
+class ConnectRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Have an input read an output.
+
+    Attributes:
+        source: `node/output`, or `dora/logs`.
+        target: `node/input`; an input that the node does not state comes into being.
+        is_instead: in place of what feeds the input now; false: it must not be fed.
+        queue_size, queue_policy: of the input; null: as it was stated, or the default.
+    """
+
+    source: str
+    target: str
+    is_instead: bool = False
+    queue_size: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    queue_policy: Literal["drop_oldest", "backpressure"] | None = None
+
+
+class DisconnectRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Close an input that reads an output: it gets what is queued, then INPUT_CLOSED."""
+
+    source: str
+    target: str
+
+
 class InputInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One input of a node.
 
     Attributes:
-        source: what feeds it, as in the dataflow file.
+        source: what feeds it, as in the dataflow file; empty: nothing, since it was disconnected.
         waiting: messages in its queue now.
     """
 
@@ -232,6 +305,20 @@ class DataflowInfo(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None
     waits_for: list[str] = []
     nodes: list[NodeInfo] = []
+
+
+class GraphChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a change of the graph.
+
+    Attributes:
+        dataflow: as it is now, with its nodes.
+        node: the one that was added, removed, replaced, or whose input was connected or disconnected.
+        notes: what you may not have expected, one sentence each.
+    """
+
+    dataflow: DataflowInfo
+    node: str
+    notes: list[str] = []
 
 
 class DataflowList(msgspec.Struct, frozen=True, kw_only=True):

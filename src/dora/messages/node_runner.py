@@ -14,7 +14,7 @@ from typing import Final, Union
 
 import msgspec
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised whenever a message of this file changes; both sides name it in their first message."""
 
 CLOSED: Final = "closed"
@@ -120,9 +120,14 @@ class AddOutputEdge(msgspec.Struct, frozen=True, tag=True):
 
 
 class RemoveOutputEdge(msgspec.Struct, frozen=True, tag=True):
-    """Runner to sender: the reader of that edge is gone for good; take back what it held."""
+    """Runner to sender: that edge is over: write no more on it.
+
+    Attributes:
+        is_read: its reader still reads what is queued; otherwise it is gone for good: take back what it held.
+    """
 
     edge: int
+    is_read: bool = False
 
 
 class AddInputEdge(msgspec.Struct, frozen=True, tag=True):

@@ -14,7 +14,7 @@ from typing import Any, Final, Union
 
 import msgspec
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever a message of this file changes."""
 
 INLINE_BYTES: Final = 64 * 1024
@@ -43,6 +43,8 @@ BUSY: Final = "busy"
 NOT_UNDERSTOOD: Final = "not-understood"
 UNKNOWN_NODE: Final = "unknown-node"
 UNKNOWN_OUTPUT: Final = "unknown-output"
+UNKNOWN_INPUT: Final = "unknown-input"
+WRONG_NODE: Final = "wrong-node"
 NOT_POSSIBLE: Final = "not-possible"
 
 
@@ -88,6 +90,59 @@ class RestartNode(msgspec.Struct, frozen=True, tag=True):
 
     node: str
     grace_s: float
+
+
+class AddNode(msgspec.Struct, frozen=True, tag=True):
+    """Add a node to the graph and start it.  Answer: `GraphChanged`, at once.
+
+    Attributes:
+        text: its entry of a dataflow file.
+        file: what messages call the text.
+    """
+
+    text: str
+    file: str
+
+
+class RemoveNode(msgspec.Struct, frozen=True, tag=True):
+    """Stop one node and take it out of the graph.  Answer: `GraphChanged`, at once; it is gone when it has ended."""
+
+    node: str
+    grace_s: float
+    is_forced: bool = False
+
+
+class ReplaceNode(msgspec.Struct, frozen=True, tag=True):
+    """Put another node in the place of one, with its inputs, outputs and queues.  Answer: `GraphChanged`, at once."""
+
+    node: str
+    text: str
+    file: str
+    grace_s: float
+
+
+class Connect(msgspec.Struct, frozen=True, tag=True):
+    """Have an input read an output from now on.  Answer: `GraphChanged`.
+
+    Attributes:
+        source: `<node>/<output>`.
+        target: `<node>/<input>`.
+        is_instead: of what feeds it now, if anything.
+        queue_size, queue_policy: of the input; None: as before, or as if nothing were stated.
+    """
+
+    source: str
+    target: str
+    is_instead: bool = False
+    queue_size: int | None = None
+    queue_policy: str | None = None
+
+
+class Disconnect(msgspec.Struct, frozen=True, tag=True):
+    """Close an input that reads an output, behind what is queued.  Answer: `GraphChanged`."""
+
+    source: str
+    target: str
 
 
 class GetCounters(msgspec.Struct, frozen=True, tag=True):
@@ -137,6 +192,18 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 class Done(msgspec.Struct, frozen=True, tag=True):
     """It is done, or will be."""
+
+
+class GraphChanged(msgspec.Struct, frozen=True, tag=True):
+    """The graph is changed, or will be.
+
+    Attributes:
+        node: the one that it is about; of a wire, its reader.
+        notes: what the user may not have expected.
+    """
+
+    node: str
+    notes: list[str] = []
 
 
 class Counters(msgspec.Struct, frozen=True, tag=True):
@@ -251,10 +318,15 @@ class Described(msgspec.Struct, frozen=True, tag=True):
 
 
 class Changed(msgspec.Struct, frozen=True, tag=True):
-    """The run, or some of its nodes, are in another state than before; `nodes` has only those."""
+    """The run, or some of its nodes, are in another state than before; `nodes` has only those, and new ones.
+
+    Attributes:
+        removed: nodes that are no more.
+    """
 
     state: str
     nodes: list[NodeState] = []
+    removed: list[str] = []
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):
@@ -274,8 +346,23 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     problems: list[str] = []
 
 
-Request = Union[Hello, Describe, Watch, Stop, StopNode, RestartNode, GetCounters, Tap, Untap]
-Reply = Union[Welcome, Refused, Done, Described, Changed, Ended, Counters, TapEdge, TapVerdict, Attached]
+Request = Union[
+    Hello,
+    Describe,
+    Watch,
+    Stop,
+    StopNode,
+    RestartNode,
+    AddNode,
+    RemoveNode,
+    ReplaceNode,
+    Connect,
+    Disconnect,
+    GetCounters,
+    Tap,
+    Untap,
+]
+Reply = Union[Welcome, Refused, Done, GraphChanged, Described, Changed, Ended, Counters, TapEdge, TapVerdict, Attached]
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode

@@ -47,6 +47,7 @@ class Output:
         self._edges: list[SendEdge] = []
         self._lossless: list[SendEdge] = []
         self._default: list[SendEdge] = []
+        self._retired: list[SendEdge] = []
         self._burst = BurstRule()
         self._sequence = 0
         self._types: dict[Any, int] = {}
@@ -200,6 +201,7 @@ class Output:
             self._arena.drop(self._unsent.popleft())
         for edge in self._edges:
             edge.reclaim()
+        self._let_go_of_retired()
 
     def _type_reference(self, body: arrow.Body) -> tuple[int, bytes]:
         """Where the type stands in the arena, or its description to travel with the message."""
@@ -347,8 +349,11 @@ class Output:
             message, fds = self._box.popleft()
             if isinstance(message, messages.AddOutputEdge):
                 self._add(message, fds)
+            elif message.is_read:
+                self._retire(message.edge)
             else:
                 self._remove(message.edge)
+        self._let_go_of_retired()
         self._lossless = [edge for edge in self._edges if edge.is_lossless]
         self._default = [edge for edge in self._edges if not edge.is_stated]
 
@@ -371,6 +376,17 @@ class Output:
             self._edges.remove(edge)
             edge.close()
 
+    def _retire(self, number: int) -> None:
+        """Its input was disconnected: the reader still takes what is queued, and holds what it has taken."""
+        for edge in [edge for edge in self._edges if edge.number == number]:
+            self._edges.remove(edge)
+            edge.retire()
+            self._retired.append(edge)
+
+    def _let_go_of_retired(self) -> None:
+        if self._retired:
+            self._retired = [edge for edge in self._retired if not edge.is_over()]
+
     def try_read_box(self) -> None:
         """Take up changes now if no send is going on; a send takes them up itself."""
         if self._box and self.lock.acquire(blocking=False):
@@ -386,7 +402,7 @@ class Output:
             self._is_closed = True
             if self._box:
                 self.read_box()
-            for edge in self._edges:
+            for edge in (*self._edges, *self._retired):
                 edge.close_fds()
             if self._wait is not None:
                 self._wait.close()
@@ -397,7 +413,7 @@ class Output:
     def forget(self) -> None:
         """In a forked child: leave the parent's pipes alone."""
         self._is_closed = True
-        for edge in self._edges:
+        for edge in (*self._edges, *self._retired):
             edge.close_fds()
 
 

@@ -50,6 +50,7 @@ class Receiver:
         self._link: Final = link
         config = link.config
         self._untold: list[ReceiveEdge] = []
+        self._let_go: set[str] = set()
         timer_ids = {timer.input for timer in config.timers}
         self._inputs: Final = {
             name: Input(name, config.node_id, link.clock, self._untold)
@@ -346,12 +347,15 @@ class Receiver:
             _HANDLERS[type(message)](self, message, fds)
 
     def _on_add(self, message: messages.AddInputEdge, fds: list[int]) -> None:
-        source = self._inputs.get(message.input)
-        if source is None:  # it was closed, and the runner has not heard of that yet
+        link = self._link
+        is_new = message.input not in self._inputs
+        if message.input in self._let_go or (is_new and self._is_stopping):  # the runner has not heard of that yet
             for fd in fds:
                 os.close(fd)
             return
-        link = self._link
+        source = self._inputs.get(message.input)
+        if source is None:  # `dora node connect`
+            source = self._inputs[message.input] = Input(message.input, link.config.node_id, link.clock, self._untold)
         at = link.page.edge_word(message.slot)
         source.add(message, fds, link.page.words, at)
         if source.silence is not None:
@@ -442,6 +446,7 @@ class Receiver:
     def close_inputs(self, input_ids: Collection[str]) -> None:
         """Nobody wants these inputs any more: let go of what is queued, of their edges, and of timers."""
         with self.lock:
+            self._let_go.update(input_ids)
             for source in [self._inputs.pop(name) for name in input_ids if name in self._inputs]:
                 for edge in source.edges:
                     self._unwatch(edge)

@@ -8,7 +8,6 @@ only while there are any.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -16,6 +15,7 @@ from typing import Any, Final
 from dora.messages import runner_daemon as messages
 from dora.runner import stimuli as s
 from dora.runner.admin import Refusal, Visitor
+from dora.runner.graph_desk import GraphDesk, unknown_node, wait_s
 from dora.runner.roster import Roster
 from dora.runner.state.node_life import NodeLife, Phase
 from dora.runner.taps import TapDesk, Taps
@@ -35,6 +35,7 @@ class RunDesk:
         lives: Mapping[str, NodeLife],
         page: CountersPage,
         taps: Taps,
+        graph: GraphDesk,
         *,
         tell: Callable[[s.Stimulus], None],
     ) -> None:
@@ -42,7 +43,7 @@ class RunDesk:
         self._lives = lives
         self._page = page
         self._tell = tell
-        self._taps = TapDesk(taps, self._life, first_slot=len(roster.describe().edges), tell=tell)
+        self._taps = TapDesk(taps, self._life, take_slot=graph.topology.edge_slots.take, tell=tell)
         self._watchers: dict[Visitor, None] = {}
         self._told: dict[str, messages.NodeState] = {}
         self._told_state = ""
@@ -52,6 +53,7 @@ class RunDesk:
             messages.Stop: self._stop,
             messages.StopNode: self._stop_node,
             messages.RestartNode: self._restart_node,
+            **graph.requests,
             messages.GetCounters: self._get_counters,
             messages.Tap: self._taps.open,
             messages.Untap: self._taps.close,
@@ -67,14 +69,18 @@ class RunDesk:
         if not self._watchers:
             return
         state = self._roster.state()
-        names = [node] if node is not None and state == self._told_state else list(self._lives)
+        is_of_one = node in self._lives and state == self._told_state
+        names = [node] if node is not None and is_of_one else list(self._lives)
         nodes = [now for name in names if (now := self._roster.node(name)) != self._told.get(name)]
-        if not nodes and state == self._told_state:
+        removed = [name for name in self._told if name not in self._lives]
+        if not nodes and not removed and state == self._told_state:
             return
         self._told_state = state
         self._told.update({now.id: now for now in nodes})
+        for name in removed:
+            del self._told[name]
         for visitor in list(self._watchers):
-            visitor.say(messages.Changed(state, nodes))
+            visitor.say(messages.Changed(state, nodes, removed))
 
     def end(self, ended: messages.Ended) -> None:
         """The run is over: the watchers' last message."""
@@ -96,7 +102,10 @@ class RunDesk:
         visitor.say(messages.Done())
         self._tell(
             s.StopRequested(
-                request.reason, is_insistent=False, grace_s=_seconds(request.grace_s), is_forced=request.is_forced
+                request.reason,
+                is_insistent=False,
+                grace_s=None if request.grace_s is None else wait_s(request.grace_s),
+                is_forced=request.is_forced,
             )
         )
 
@@ -105,7 +114,7 @@ class RunDesk:
         if life.phase is Phase.FOREIGN and not life.is_connected:
             raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is dynamic and not attached")
         visitor.say(messages.Done())
-        self._tell(s.NodeStopRequested(life.id, _seconds(request.grace_s) or 0.0, request.is_forced))
+        self._tell(s.NodeStopRequested(life.id, wait_s(request.grace_s), request.is_forced))
 
     def _restart_node(self, request: messages.RestartNode, visitor: Visitor) -> None:
         life = self._life(request.node)
@@ -119,7 +128,7 @@ class RunDesk:
         if not (life.is_alive or life.phase is Phase.BACKOFF):
             raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is not started yet")
         visitor.say(messages.Done())
-        self._tell(s.NodeRestartRequested(life.id, _seconds(request.grace_s) or 0.0))
+        self._tell(s.NodeRestartRequested(life.id, wait_s(request.grace_s)))
 
     def _get_counters(self, _: messages.GetCounters, visitor: Visitor) -> None:
         fd = os.open(f"/proc/self/fd/{self._page.fd}", os.O_RDONLY | os.O_CLOEXEC)
@@ -132,11 +141,4 @@ class RunDesk:
         life = self._lives.get(node)
         if life is not None:
             return life
-        close = difflib.get_close_matches(node, self._lives, n=1)
-        tip = f"did you mean `{close[0]}`? " if close else ""
-        raise Refusal(messages.UNKNOWN_NODE, f"there is no node `{node}` ({tip}nodes: {', '.join(self._lives)})")
-
-
-def _seconds(stated: float | None) -> float | None:
-    """A number that a stranger sent, made one that can be a wait."""
-    return None if stated is None else min(max(0.0, stated), 1e6) if stated == stated else 0.0
+        raise unknown_node(node, self._lives)

@@ -10,6 +10,8 @@ from typing import Union
 
 import msgspec
 
+from dora.dataflow.descriptor import Node
+
 
 class Route(msgspec.Struct, frozen=True):
     """One connection of the graph, for the whole run: an output and an input that reads it.
@@ -36,6 +38,23 @@ class Edge(msgspec.Struct, frozen=True):
 
     number: int
     route: Route
+
+
+class AdmitNode(msgspec.Struct, frozen=True):
+    """The graph has one more node: make ready whatever a node needs, before anything else is said of it.
+
+    Attributes:
+        slot: its place in the counters page.
+    """
+
+    plan: Node
+    slot: int
+
+
+class ForgetNode(msgspec.Struct, frozen=True):
+    """That node is no more: its process has ended, nothing is wired to it."""
+
+    node: str
 
 
 class SpawnNode(msgspec.Struct, frozen=True):
@@ -105,6 +124,12 @@ class RemoveEdge(msgspec.Struct, frozen=True):
     edge: Edge
 
 
+class RetireEdge(msgspec.Struct, frozen=True):
+    """Tell the sender of an edge to write no more on it; its reader still reads what is queued."""
+
+    edge: Edge
+
+
 class ForgetEdge(msgspec.Struct, frozen=True):
     """Close the ends of an edge that were not handed over and never will be."""
 
@@ -160,6 +185,8 @@ class Finish(msgspec.Struct, frozen=True):
 
 
 Effect = Union[
+    AdmitNode,
+    ForgetNode,
     SpawnNode,
     OpenLink,
     GiveWriter,
@@ -169,6 +196,7 @@ Effect = Union[
     FailStart,
     SendVerdict,
     RemoveEdge,
+    RetireEdge,
     ForgetEdge,
     CloseOutputs,
     SendStop,

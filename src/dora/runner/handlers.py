@@ -16,15 +16,14 @@ from dora.dataflow.descriptor import Node, TimerSource
 from dora.errors import ResourceError
 from dora.messages import node_runner as messages
 from dora.runner import effects as e
-from dora.runner.launch import Launcher
-from dora.runner.log_outputs import LogOutputs
-from dora.runner.node_server import NodeServer
+from dora.runner.crew import Crew
 from dora.runner.operators import operator_configs
 from dora.runner.state.routes import is_runner_sender, is_tap, log_outputs
 from dora.runner.state.times import seconds_ns
+from dora.runner.state.topology import Topology
 from dora.runner.taps import Taps
 from dora.runner.type_checks import type_checks
-from dora.runner.wiring import Parcel, Wiring
+from dora.runner.wiring import Parcel
 from dora.transport.counters import CountersPage
 
 
@@ -38,26 +37,26 @@ class Handlers:
 
     def __init__(
         self,
-        launcher: Launcher,
-        server: NodeServer,
-        wiring: Wiring,
+        crew: Crew,
+        topology: Topology,
         page: CountersPage,
-        log_outputs: LogOutputs,
         *,
         show: Callable[[e.Note], None],
     ) -> None:
         """`show` takes our own lines for the console."""
         self.is_finished = False
         self.taps: Final = Taps()
-        self._launcher = launcher
-        self._server = server
-        self._wiring = wiring
+        self._launcher = crew.launcher
+        self._server = crew.server
+        self._wiring = crew.wiring
         self._page = page
-        self._log_outputs = log_outputs
+        self._log_outputs = crew.log_outputs
         self._show = show
         self._refused: set[str] = set()
-        self._nodes = {str(node.id): (slot, node) for slot, node in enumerate(launcher.dataflow.nodes)}
+        self._topology = topology
         self._acts: Final[dict[type, Callable[[Any], None]]] = {
+            e.AdmitNode: crew.admit,
+            e.ForgetNode: crew.forget,
             e.SpawnNode: self._spawn,
             e.OpenLink: self._open_link,
             e.GiveWriter: self._give_writer,
@@ -67,6 +66,7 @@ class Handlers:
             e.FailStart: lambda effect: self._say(effect.node, messages.StartFailed(effect.reason)),
             e.SendVerdict: self._send_verdict,
             e.RemoveEdge: self._remove_edge,
+            e.RetireEdge: self._retire_edge,
             e.ForgetEdge: lambda effect: self._wiring.forget(effect.edge),
             e.CloseOutputs: lambda effect: self._wiring.close_outputs(effect.node),
             e.SendStop: lambda effect: self._say(effect.node, messages.Stop()),
@@ -90,7 +90,9 @@ class Handlers:
         self._launcher.spawn(effect.node)
 
     def _open_link(self, effect: e.OpenLink) -> None:
-        slot, node = self._nodes[effect.node]
+        slot, node = self._topology.node_slots[effect.node], self._topology.plan(effect.node)
+        if node is None:
+            return
         self._refused.discard(effect.node)
         self._page.clear_node(slot)
         config = self._config(slot, node, effect)
@@ -113,11 +115,11 @@ class Handlers:
             timers=[messages.TimerInput(p.id, p.source.period_ns) for p in ports if isinstance(p.source, TimerSource)],
             inputs=list(node.inputs),
             outputs=own,
-            io=node_config(self._launcher.dataflow.raw, str(node.id)),
-            descriptor=self._launcher.dataflow.raw,
+            io=node_config(self._topology.dataflow.raw, str(node.id)),
+            descriptor=self._topology.dataflow.raw,
             drains_timers=effect.drains_timers,
             restart_count=effect.restart_count,
-            operators=operator_configs(node, self._launcher.dataflow),
+            operators=operator_configs(node, self._topology.siblings),
             type_checks=type_checks(node, self._launcher.variable(node, env.RUNTIME_TYPE_CHECK)),
             input_timeouts_ns={p.id: seconds_ns(p.input_timeout_s) for p in ports if p.input_timeout_s is not None},
         )
@@ -173,8 +175,15 @@ class Handlers:
         else:
             self._say(sender, messages.RemoveOutputEdge(effect.edge.number))
 
+    def _retire_edge(self, effect: e.RetireEdge) -> None:
+        sender = effect.edge.route.sender
+        if is_runner_sender(sender):
+            self._log_outputs.retire_edge(sender, effect.edge.number)
+        else:
+            self._say(sender, messages.RemoveOutputEdge(effect.edge.number, is_read=True))
+
     def _kill_all(self, _: e.KillAll) -> None:
-        for name in self._nodes:
+        for name in self._topology.node_slots:
             self._launcher.processes.kill(name)
 
     def _finish(self, _: e.Finish) -> None:

@@ -30,6 +30,12 @@ class OutputFds(NamedTuple):
     stderr: int
 
 
+class _Prepared(NamedTuple):
+    node: Node
+    argv: tuple[str, ...]
+    shown: str
+
+
 class Launcher:
     """Spawns the nodes of one run.
 
@@ -38,6 +44,7 @@ class Launcher:
         tokens: by which a process proves to be the node.
         listener: where the nodes connect.
         commands: what is run, as a user would type it, by node.
+        dataflow: as it was at the start.
         on_output: takes the read ends of every spawned process; until it is set they wait in `waiting_output`.
     """
 
@@ -63,6 +70,8 @@ class Launcher:
         self._built = built
         self._environ = environ
         self._nodes = {str(node.id): node for node in dataflow.nodes if not node.is_dynamic}
+        self._dynamic = [str(node.id) for node in dataflow.nodes if node.is_dynamic]
+        self._prepared: dict[str, _Prepared] = {}
         self._argv: dict[str, tuple[str, ...]] = {}
         self.commands: dict[str, str] = {}
         self._look_up()
@@ -74,7 +83,7 @@ class Launcher:
 
     def _leave_card(self) -> None:
         """From now on dynamic nodes find this run."""
-        dynamic = {str(node.id): self.tokens[node.id] for node in self.dataflow.nodes if node.is_dynamic}
+        dynamic = {name: self.tokens[name] for name in self._dynamic}
         card = rendezvous.Card(
             self._socket_path, self.dataflow_id, os.path.abspath(self.dataflow.file), dynamic, static=list(self._nodes)
         )
@@ -120,6 +129,44 @@ class Launcher:
             for fd in writes:
                 os.close(fd)
         self._hand_over(name, OutputFds(reads[0], reads[1]))
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment that every node's own comes on top of."""
+        return self._environ
+
+    def prepare(self, node: Node) -> None:
+        """Look up the command of a node that is to be added, or to take the place of one.
+
+        Raises:
+            DescriptorError: it cannot be started.
+        """
+        try:
+            argv, shown = ((), "") if node.is_dynamic else self._command(node)
+        except DescriptorError as error:
+            raise DescriptorError(self._explain(node, error)) from None
+        self._prepared[str(node.id)] = _Prepared(node, argv, shown)
+
+    def admit(self, name: str) -> None:
+        """From now on the node of that name is the one that was prepared."""
+        node, argv, shown = self._prepared.pop(name)
+        self.forget(name)
+        self.tokens[name] = os.urandom(16).hex()
+        if node.is_dynamic:
+            self._dynamic.append(name)
+        else:
+            self._nodes[name] = node
+            self._argv[name] = argv
+            self.commands[name] = shown
+        self._leave_card()
+
+    def forget(self, name: str) -> None:
+        """That node is no more."""
+        for book in (self._nodes, self._argv, self.commands, self.tokens):
+            book.pop(name, None)
+        if name in self._dynamic:
+            self._dynamic.remove(name)
+        self._leave_card()
 
     def interpreter(self, name: str) -> str | None:
         """The Python that runs the node, if it is a Python file."""

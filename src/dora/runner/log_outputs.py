@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dora.clock import HybridClock
-from dora.dataflow.descriptor import Dataflow
+from dora.dataflow.descriptor import Dataflow, LogSettings
 from dora.logs.encoding import encode_log_message
 from dora.logs.entry import LogEntry
 from dora.logs.levels import STDOUT, passes
@@ -37,6 +37,7 @@ class _LogOutput:
     def __init__(self, arena: Arena) -> None:
         self.arena: Final = arena
         self.edges: list[SendEdge] = []
+        self.retired: list[SendEdge] = []
         self._sequence = 0
 
     def send(self, text: bytes, sent_ns: int, skip: str = "") -> None:
@@ -49,6 +50,7 @@ class _LogOutput:
         if offset < 0:
             for edge in self.edges:
                 edge.reclaim()
+            self.let_go_of_retired()
             try:
                 offset = self.arena.allocate(size)
             except MemoryError:  # a reader that gives nothing back: its loss, and it is counted
@@ -62,6 +64,16 @@ class _LogOutput:
         now_ns = time.monotonic_ns()
         holders = sum(edge.push(record, offset, size, _TEXT, now_ns) for edge in edges)
         self.arena.hand_over(offset, holders)
+
+    def let_go_of_retired(self) -> None:
+        """Give back what readers that were disconnected have taken."""
+        self.retired = [edge for edge in self.retired if not edge.is_over()]
+
+    def close(self) -> None:
+        """Nothing more is sent."""
+        for edge in (*self.edges, *self.retired):
+            edge.close()
+        self.arena.close()
 
 
 class LogOutputs:
@@ -108,6 +120,24 @@ class LogOutputs:
                 output.edges.remove(edge)
                 edge.close()
 
+    def retire_edge(self, sender: str, number: int) -> None:
+        """As `close_edge`, while the output goes on: what is queued stays as it is until it was read."""
+        for (name, _), output in self._outputs.items():
+            output.let_go_of_retired()
+            for edge in [edge for edge in output.edges if name == sender and edge.number == number]:
+                output.edges.remove(edge)
+                edge.retire()
+                output.retired.append(edge)
+
+    def set_log(self, node: str, settings: LogSettings) -> None:
+        """What a node that is new, or stated anew, says about its lines."""
+        self._settings[node] = settings
+
+    def forget_sender(self, sender: str) -> None:
+        """That sender is no more."""
+        for key in [key for key in self._outputs if key[0] == sender]:
+            self._outputs.pop(key).close()
+
     def line_sink(self, node: str) -> Callable[[str], None] | None:
         """What takes every raw line of the node, for `send_stdout_as`; None when nobody wants it."""
         output = self._settings[node].send_stdout_as
@@ -117,7 +147,8 @@ class LogOutputs:
         """Entries of one node, for `send_logs_as` and `dora/logs`."""
         wanted = [key for key in self._outputs if key[0] == ALL_LOGS]
         for entry in entries:
-            own = self._settings[entry.node].send_logs_as if entry.level != STDOUT else None
+            settings = self._settings.get(entry.node)
+            own = settings.send_logs_as if settings is not None and entry.level != STDOUT else None
             if own is None and not wanted:
                 continue
             text = encode_log_message(entry, self._dataflow_id)
@@ -131,9 +162,7 @@ class LogOutputs:
     def close(self) -> None:
         """Close every edge."""
         for output in self._outputs.values():
-            for edge in output.edges:
-                edge.close()
-            output.arena.close()
+            output.close()
         self._outputs.clear()
 
     def _send(self, sender: str, output: str, text: bytes, skip: str = "") -> None:

@@ -33,12 +33,14 @@ class Narrator:
             self._progress.end()
         if node is None or self._phase is None:
             return
-        life = supervisor.lives[node]
-        is_waited_for = life.is_pending if self._phase == STOPPING else supervisor.barrier.is_member(node)
-        if is_waited_for:
+        life = supervisor.lives.get(node)
+        if life is not None and self._is_waited_for(life):
             self._progress.wait_for(node, "" if self._phase == STOPPING else _state(life), now_s)
         else:
             self._progress.done(node)
+
+    def _is_waited_for(self, life: NodeLife) -> bool:
+        return life.is_pending if self._phase == STOPPING else self._supervisor.barrier.is_member(life.id)
 
     def _begin_stopping(self, now_s: float) -> None:
         self._phase = STOPPING

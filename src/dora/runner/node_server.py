@@ -78,7 +78,7 @@ class NodeServer:
         warn: Callable[[str], None],
     ) -> None:
         self._listener = listener
-        self._identities = identities
+        self._identities = dict(identities)
         self._reactor = reactor
         self._tell = tell
         self._announce = announce
@@ -96,6 +96,15 @@ class NodeServer:
             return
         self._send(link, parcel)
         self._announce(self._identities[node].slot)
+
+    def admit(self, node: str, identity: Identity) -> None:
+        """From now on that node may connect."""
+        self._identities[node] = identity
+
+    def forget(self, node: str) -> None:
+        """That node is no more."""
+        self.drop(node)
+        self._identities.pop(node, None)
 
     def drain(self, node: str) -> None:
         """Take all that a node has said, before its exit is believed."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dora.dataflow.descriptor import BACKPRESSURE, Dataflow, Input, Node, OutputSource
+from collections.abc import Sequence
+
+from dora.dataflow.descriptor import BACKPRESSURE, Input, Node, OutputSource
 from dora.messages.node_runner import OperatorConfig, OperatorInput
-from dora.runner.state.routes import log_outputs, sibling_routes
+from dora.runner.effects import Route
+from dora.runner.state.routes import log_outputs
 
 
-def operator_configs(node: Node, dataflow: Dataflow) -> list[OperatorConfig]:
-    """One entry per operator of a runtime node, in file order; nothing for other nodes."""
+def operator_configs(node: Node, siblings: Sequence[Route]) -> list[OperatorConfig]:
+    """One entry per operator of a runtime node, in file order; nothing for other nodes.
+
+    Args:
+        siblings: what operators of one node send each other, of the whole dataflow.
+    """
     if not node.operators:
         return []
-    slots = {route.input: route.slot for route in sibling_routes(dataflow) if route.reader == node.id}
+    slots = {route.input: route.slot for route in siblings if route.reader == node.id}
     return [
         OperatorConfig(
             operator.id,

@@ -35,7 +35,7 @@ class OutputPipes:
     """Stdout and stderr of all running nodes.
 
     Args:
-        on_entries: is told of every batch after it was stored, for `send_logs_as` and `dora/logs`.
+        on_entries: as for `pass_on_to`.
         clock_ns: monotonic.
     """
 
@@ -51,9 +51,11 @@ class OutputPipes:
         self._reactor = reactor
         self._console = console
         self._logs = logs
-        self._on_entries = on_entries
+        self._on_entries: Callable[[list[LogEntry]], None] | None = None
         self._clock_ns = clock_ns
-        self._read_bytes = _READ_BYTES if on_entries is None else _READ_BYTES_FOR_NODES
+        self._read_bytes = _READ_BYTES
+        if on_entries is not None:
+            self.pass_on_to(on_entries)
         self._open: dict[str, dict[int, str]] = {}
         self._even_at_ns: dict[str, int] = {}
         self._paused: dict[str, int] = {}
@@ -65,6 +67,11 @@ class OutputPipes:
         self._open[node] = {fds.stdout: "stdout", fds.stderr: "stderr"}
         for fd, stream in self._open[node].items():
             self._reactor.add_reader(fd, partial(self._take_turn, node, fd, stream))
+
+    def pass_on_to(self, on_entries: Callable[[list[LogEntry]], None]) -> None:
+        """From now on tell that of every batch after it was stored, for `send_logs_as` and `dora/logs`."""
+        self._on_entries = on_entries
+        self._read_bytes = _READ_BYTES_FOR_NODES
 
     def next_due_ns(self) -> int | None:
         """When `resume` has something to do."""

@@ -22,7 +22,6 @@ from dora.runner.options import Background
 from dora.runner.outcomes import Ending, Exited, KilledAfterGrace, Signalled
 from dora.runner.report import reason
 from dora.runner.state.node_life import NodeLife, Phase
-from dora.runner.state.routes import counted_routes
 from dora.runner.state.supervisor import Supervisor
 from dora.transport.counters import CountersPage
 from dora.version import VERSION
@@ -96,7 +95,7 @@ class Roster:
             log_dir=self._log_dir,
             waits_for=self._supervisor.barrier.waited_for,
             nodes=[self.node(name) for name in self._supervisor.lives],
-            edges=[self._edge(route) for route in counted_routes(self._launcher.dataflow)],
+            edges=[self._edge(route) for route in self._supervisor.topology.counted],
         )
 
     def state(self) -> str:
@@ -125,7 +124,7 @@ class Roster:
             description=plan.description or "",
             path=_program(plan),
             command=self._launcher.commands.get(name, ""),
-            inputs={port.id: source_text(port.source) for port in plan.inputs.values()},
+            inputs=self._inputs(plan),
             outputs=list(plan.outputs),
             policy=plan.restart.when,
             max_restarts=plan.restart.max_restarts,
@@ -133,6 +132,12 @@ class Roster:
             health_check_timeout_s=plan.health_check_timeout_s,
             finish_grace_s=plan.finish_grace_s,
         )
+
+    def _inputs(self, plan: Node) -> dict[str, str]:
+        """What feeds each input; nothing feeds those that were disconnected."""
+        inputs = {port.id: source_text(port.source) for port in plan.inputs.values()}
+        ports = (key.partition("/") for key in self._supervisor.topology.dataflow.unplugged)
+        return inputs | {name: "" for node, _, name in ports if node == plan.id}
 
     def _edge(self, route: Route) -> messages.EdgeState:
         counts = self._page.edge(route.slot)

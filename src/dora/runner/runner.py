@@ -16,14 +16,17 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from dora.dataflow.descriptor import Node
 from dora.logs import places
 from dora.messages import runner_daemon
 from dora.runner import processes as p
 from dora.runner import stimuli as s
 from dora.runner.admin import AdminServer
 from dora.runner.admin_desk import RunDesk
+from dora.runner.crew import Crew
 from dora.runner.display import Display
 from dora.runner.effects import Note, SpawnNode
+from dora.runner.graph_desk import GraphDesk
 from dora.runner.handlers import Handlers
 from dora.runner.launch import Launcher
 from dora.runner.log_files import LogFile, first_only
@@ -40,7 +43,7 @@ from dora.runner.report import final_report
 from dora.runner.roster import Roster, identity_of
 from dora.runner.run_log import RunLog
 from dora.runner.runtime_dir import sweep_stale
-from dora.runner.state.routes import counted_routes, is_runner_sender, log_outputs
+from dora.runner.state.routes import is_runner_sender, log_outputs
 from dora.runner.state.supervisor import Supervisor
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
 from dora.runner.stderr_excerpt import excerpt
@@ -89,21 +92,22 @@ class Runner:
         self._narrator = Narrator(progress, supervisor, self._began_ns / NS_PER_S)
         self._page = CountersPage.create()
         self._wiring = Wiring()
-        self._slots = {str(node.id): slot for slot, node in enumerate(launcher.dataflow.nodes)}
         self._server = self._make_server()
         self._log_outputs = LogOutputs(launcher.dataflow, launcher.dataflow_id, self._page, self._own_arena)
         self._log_dir = launcher.dataflow.working_dir / places.FOLDER / launcher.dataflow_id
         self._warn_of_file = first_only(console.note)
         self._run_log = RunLog(self._log_dir, launcher.dataflow, warn=self._warn_of_file)
-        self._logs = self._make_logs()
-        on_entries = self._log_outputs.entries if self._has_log_readers() else None
-        self._pipes = OutputPipes(reactor, console, self._logs, on_entries)
+        self._crew = crew = Crew(launcher, self._server, self._wiring, self._log_outputs, make_log=self._make_log)
+        self._pipes = OutputPipes(reactor, console, crew.logs)
+        self._seen_version = -1
+        self._serve_log_readers()
         self._shows_details = options.log_level in ("debug", "trace")
-        self._handlers = Handlers(launcher, self._server, self._wiring, self._page, self._log_outputs, show=self._show)
+        self._handlers = Handlers(crew, supervisor.topology, self._page, show=self._show)
         self._watching = Watching(supervisor, self._page, patience_s=options.straggler_patience_s)
         self._admin = admin
         self._roster = self._make_roster()
-        self._desk = RunDesk(self._roster, supervisor.lives, self._page, self._handlers.taps, tell=self._tell)
+        graph = GraphDesk(supervisor, launcher, tell=self._tell)
+        self._desk = RunDesk(self._roster, supervisor.lives, self._page, self._handlers.taps, graph, tell=self._tell)
         self._admin_server = AdminServer(admin, reactor, self._desk, version=VERSION)
         self._stop_after_ns = None if options.stop_after_s is None else seconds_ns(options.stop_after_s)
         self._reports: Final[dict[type, Callable[[Any], s.Stimulus]]] = {
@@ -157,33 +161,33 @@ class Runner:
         tokens = self._launcher.tokens
         return NodeServer(
             self._launcher.listener,
-            {name: Identity(tokens[name], slot) for name, slot in self._slots.items()},
+            {name: Identity(tokens[name], slot) for name, slot in self._supervisor.topology.node_slots.items()},
             self._reactor,
             tell=self._tell,
             announce=self._page.announce,
             warn=lambda text: self._announce(text, "warn"),
         )
 
-    def _make_logs(self) -> dict[str, NodeLog]:
-        logs = {}
-        for node in self._launcher.dataflow.nodes:
-            if node.is_dynamic:
-                continue
-            name = str(node.id)
-            file = LogFile(
-                places.file_of(self._log_dir, name),
-                node.log.max_log_size_bytes,
-                node.log.max_rotated_files,
-                warn=self._warn_of_file,
-            )
-            sink = self._log_outputs.line_sink(name)
-            logs[name] = NodeLog(name, file, node.log, on_line=sink, warn=self._console.note)
-        return logs
+    def _make_log(self, node: Node) -> NodeLog:
+        name = str(node.id)
+        file = LogFile(
+            places.file_of(self._log_dir, name),
+            node.log.max_log_size_bytes,
+            node.log.max_rotated_files,
+            warn=self._warn_of_file,
+        )
+        sink = self._log_outputs.line_sink(name)
+        return NodeLog(name, file, node.log, on_line=sink, warn=self._console.note)
 
-    def _has_log_readers(self) -> bool:
-        """Whether somebody reads what the runner sends, or might come to look at it."""
-        is_read = any(is_runner_sender(route.sender) for route in self._supervisor.routes)
-        return is_read or any(log_outputs(node) for node in self._launcher.dataflow.nodes)
+    def _serve_log_readers(self) -> None:
+        """Pass entries on if the graph, as it is now, has somebody who reads them or might come to look at them."""
+        topology = self._supervisor.topology
+        if self._seen_version == topology.version:
+            return
+        self._seen_version = topology.version
+        is_read = any(is_runner_sender(route.sender) for route in topology.routes)
+        if is_read or any(log_outputs(node) for node in topology.dataflow.nodes):
+            self._pipes.pass_on_to(self._log_outputs.entries)
 
     def _own_arena(self, sender: str, output: str) -> tuple[int, int]:
         fd, size_bytes = self._wiring.arena(sender, output)
@@ -241,6 +245,7 @@ class Runner:
     def _tell(self, stimulus: s.Stimulus) -> None:
         now_ns = time.monotonic_ns()
         self._handlers.apply(self._supervisor.on(stimulus, now_ns))
+        self._serve_log_readers()
         node = getattr(stimulus, "node", None)
         self._narrator.follow(node, now_ns / NS_PER_S)
         self._desk.note_change(node)
@@ -259,7 +264,7 @@ class Runner:
         self._server.drain(name)
         self._server.drop(name)
         self._pipes.finish(name)
-        tail = tuple(excerpt(self._logs[name].stderr_tail()))
+        tail = tuple(excerpt(self._crew.logs[name].stderr_tail()))
         return s.ProcessExited(name, report.code, report.signum, tail)
 
     # -- the end
@@ -276,16 +281,15 @@ class Runner:
     def _conclude(self) -> int:
         supervisor = self._supervisor
         summary = RunSummary(
-            outcomes=complete_all(supervisor.outcomes(), self._launcher, self._logs),
-            inputs=input_counts(counted_routes(self._launcher.dataflow), self._page),
-            log_dir=_shown(str(self._log_dir)) if self._logs else None,
+            outcomes=complete_all(supervisor.outcomes(), self._launcher, self._crew.logs),
+            inputs=input_counts(supervisor.topology.counted, self._page),
+            log_dir=_shown(str(self._log_dir)) if self._crew.logs else None,
             skipped_console_lines=self._console.skipped_lines,
-            lost_log_lines=sum(log.file.lost_lines for log in self._logs.values()),
+            lost_log_lines=self._crew.lost_log_lines + sum(log.file.lost_lines for log in self._crew.logs.values()),
             failure=supervisor.failure,
         )
         text = final_report(summary, is_quiet=self._options.is_quiet)
-        for log in self._logs.values():
-            log.file.close()
+        self._crew.close_logs()
         self._run_log.add(text or "every node ended well", "error" if supervisor.has_failed else "info")
         self._run_log.close()
         self._tell_end(text)

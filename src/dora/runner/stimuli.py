@@ -10,6 +10,8 @@ from typing import Union
 
 import msgspec
 
+from dora.dataflow.changes import StatedNode
+from dora.dataflow.descriptor import Dataflow
 from dora.runner.effects import Route
 
 
@@ -118,6 +120,38 @@ class NodeRestartRequested(msgspec.Struct, frozen=True):
     grace_s: float
 
 
+class NodeAdded(msgspec.Struct, frozen=True):
+    """The user has added a node."""
+
+    stated: StatedNode
+
+
+class NodeRemovalRequested(msgspec.Struct, frozen=True):
+    """The user wants a node to end and to be no more."""
+
+    node: str
+    grace_s: float
+    is_forced: bool = False
+
+
+class NodeReplaceRequested(msgspec.Struct, frozen=True):
+    """The user wants another node in the place of that one, under the same name."""
+
+    node: str
+    stated: StatedNode
+    grace_s: float
+
+
+class Rewired(msgspec.Struct, frozen=True):
+    """The user has connected or disconnected inputs; the nodes are the same.
+
+    Attributes:
+        dataflow: the graph as it is now.
+    """
+
+    dataflow: Dataflow
+
+
 class TapOpened(msgspec.Struct, frozen=True):
     """Somebody reads an output that runs (echo, record): one more reader, which no rule waits for.
 
@@ -187,6 +221,10 @@ Stimulus = Union[
     StopRequested,
     NodeStopRequested,
     NodeRestartRequested,
+    NodeAdded,
+    NodeRemovalRequested,
+    NodeReplaceRequested,
+    Rewired,
     TapOpened,
     TapClosed,
     TimePassed,

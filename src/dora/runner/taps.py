@@ -81,16 +81,21 @@ class TapDesk:
 
     Args:
         life: the node of that name, or raises `Refusal`.
-        first_slot: the first place in the counters page that no route of the dataflow has.
+        take_slot: gives a place in the counters page that no route has.
         tell: passes a stimulus to the rules.
     """
 
     def __init__(
-        self, taps: Taps, life: Callable[[str], NodeLife], *, first_slot: int, tell: Callable[[s.Stimulus], None]
+        self,
+        taps: Taps,
+        life: Callable[[str], NodeLife],
+        *,
+        take_slot: Callable[[], int],
+        tell: Callable[[s.Stimulus], None],
     ) -> None:
         self._taps = taps
         self._life = life
-        self._next_slot = first_slot
+        self._take_slot = take_slot
         self._next_number = 1
         self._tell = tell
         self._open: dict[_Open, Route] = {}
@@ -109,9 +114,8 @@ class TapDesk:
         if len(self._open) >= MAX_TAPS:
             raise Refusal(messages.BUSY, f"{MAX_TAPS} outputs of this run are being looked at already")
         size = min(max(1, request.queue_size), MAX_QUEUE_SIZE)
-        route = tap_route(node, request.output, number=self._next_number, slot=self._next_slot, queue_size=size)
+        route = tap_route(node, request.output, number=self._next_number, slot=self._take_slot(), queue_size=size)
         self._next_number += 1
-        self._next_slot += 1
         self._open[key] = route
         self._taps.add(route.reader, visitor, request.tap)
         visitor.say(messages.Done())

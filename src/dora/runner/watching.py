@@ -32,21 +32,30 @@ class Watching:
         self._supervisor = supervisor
         self._stragglers = StragglerWatch(patience_s)
         self._lives = supervisor.lives
-        self._routes = supervisor.routes
         self._page = page
-        self._slots = {name: slot for slot, name in enumerate(supervisor.lives)}
-        self._lossless = [route for route in supervisor.routes if route.is_lossless]
+        self._topology = supervisor.topology
+        self._slots = supervisor.topology.node_slots
         self._deadlocks = DeadlockWatch()
-        self._hung = {
-            name: HungWatch(seconds_ns(life.plan.health_check_timeout_s))
-            for name, life in supervisor.lives.items()
-            if life.plan.health_check_timeout_s
-        }
+        self._hung: dict[str, HungWatch] = {}
+        self._seen_version = -1
+        self._look_at_graph()
+
+    def _look_at_graph(self) -> None:
+        """It may have been changed: watch what is there now."""
+        topology = self._topology
+        if self._seen_version == topology.version:
+            return
+        self._seen_version = topology.version
+        self._routes = topology.routes
+        self._lossless = [route for route in topology.routes if route.is_lossless]
+        limits = {str(node.id): node.health_check_timeout_s for node in topology.dataflow.nodes}
+        self._hung = {name: HungWatch(seconds_ns(limit_s)) for name, limit_s in limits.items() if limit_s}
         self._is_always_needed = bool(self._lossless or self._hung)
 
     @property
     def is_needed(self) -> bool:
         """Whether there is something to look at."""
+        self._look_at_graph()
         return self._is_always_needed or (
             self._stragglers.patience_s is not None and bool(self._supervisor.stragglers())
         )

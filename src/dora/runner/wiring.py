@@ -140,6 +140,12 @@ class Wiring:
         for arena in arenas.values():
             os.close(arena.fd)
 
+    def forget_sender(self, sender: str) -> None:
+        """That sender is no more: its arenas that nobody was given are not needed."""
+        for key in [key for key in self._arenas if key[0] == sender]:
+            self._is_used.discard(key)
+            os.close(self._arenas.pop(key).fd)
+
     def close(self) -> None:
         """Close everything."""
         for _, ends in self._ends.values():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 from typing import Final
 
 from dora.transport import libc
@@ -183,6 +184,30 @@ class SendEdge:
                 self.held.add(offset)
         self._write_all(records)
         self._since_correlated = 0 if any(flags & CORRELATED for _, flags in queued) else _NEVER
+
+    def retire(self) -> None:
+        """Nothing more is written: the reader sees EOF behind what is queued.  Ask `is_over` now and then."""
+        os.close(self.queue_write)
+        self.queue_write = -1
+        self.set_waiting(False)
+
+    def is_over(self) -> bool:
+        """Whether the reader of a retired edge needs nothing of it any more; all of it is given back then.
+
+        What the reader never took, because it had closed the input before, counts as dropped.
+        """
+        self.reclaim()
+        if self.held and not self._is_abandoned():
+            return False
+        self._add(EDGE_DROPPED, queued_records(self.queue_read))
+        self.close()
+        return True
+
+    def _is_abandoned(self) -> bool:
+        """The reader has let go of its end."""
+        poll = select.poll()
+        poll.register(self.release_read, 0)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """The reader is gone for good: take everything back."""

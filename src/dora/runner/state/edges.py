@@ -19,6 +19,7 @@ from dora.runner.effects import (
     GiveReader,
     GiveWriter,
     RemoveEdge,
+    RetireEdge,
     Route,
     SendVerdict,
 )
@@ -62,10 +63,51 @@ class EdgeBook:
         self._closed_inputs: set[tuple[str, str]] = set()
         self._endings: dict[str, int] = {}
         self._last_number = 0
+        self._unplugged: set[tuple[str, str]] = set()
         for route in routes:
-            self._outgoing.setdefault(route.sender, []).append(route)
-            self._incoming.setdefault(route.reader, []).append(route)
-            self._entries[route] = []
+            self._enter(route)
+
+    def _enter(self, route: Route) -> None:
+        self._outgoing.setdefault(route.sender, []).append(route)
+        self._incoming.setdefault(route.reader, []).append(route)
+        self._entries[route] = []
+
+    def add(self, route: Route) -> list[Effect]:
+        """The graph has one more route; its messages count from the moment in which both its ends are there."""
+        self._enter(route)
+        self._unplugged.discard((route.reader, route.input))
+        return self._connect_reader(route) if route.reader in self._connected else []
+
+    def remove(self, route: Route) -> list[Effect]:
+        """The graph has lost a route: what is queued is still read, then the input is closed."""
+        effects: list[Effect] = []
+        for entry in self._entries[route]:
+            is_read = entry.has_reader and not entry.is_reader_ended and route.reader in self._connected
+            if entry.is_open_to_writer and route.sender in self._connected:
+                effects.append(RetireEdge(entry.edge) if is_read else RemoveEdge(entry.edge))
+            if entry.has_writer and not entry.has_reader:
+                effects.append(ForgetEdge(entry.edge))
+        effects += self._end_writer(route, (CLOSED, "", self._endings.get(route.sender, 0)), is_final=True)
+        self._outgoing[route.sender].remove(route)
+        self._incoming[route.reader].remove(route)
+        del self._entries[route]
+        if all(other.input != route.input for other in self._incoming[route.reader]):
+            self._unplugged.add((route.reader, route.input))
+        return effects
+
+    def forget(self, name: str) -> None:
+        """That node is no more, and no route leads to it or from it, but for taps."""
+        self._connected.discard(name)
+        self._incoming.pop(name, None)
+        if not self._outgoing.get(name):
+            self._outgoing.pop(name, None)
+        self._ended.pop(name, None)  # but not its number of endings: another node of that name goes on counting
+        self._reopen_ports(name)
+        self._unplugged = {port for port in self._unplugged if port[0] != name}
+
+    def is_input_closed(self, name: str, port: str) -> bool:
+        """Whether nothing can be wired to that input any more: the operator that had it has ended."""
+        return (name, port) in self._closed_inputs
 
     def connect(self, name: str) -> list[Effect]:
         """A run of `name` has opened its link: hand it all of its ends."""
@@ -134,12 +176,13 @@ class EdgeBook:
         return effects
 
     def are_inputs_closed(self, name: str) -> bool:
-        """Whether every sender of this node has ended for good; False without any.
+        """Whether every sender of this node has ended for good, or was disconnected; False without any.
 
         That the node itself has closed its inputs, and then its process ends, is no reason not to restart it.
         """
         routes = self._incoming.get(name, [])
-        return bool(routes) and all(
+        has_any = bool(routes) or any(port[0] == name for port in self._unplugged)
+        return has_any and all(
             (name, route.input) in self._closed_inputs or self._sender_verdict(route) for route in routes
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+from dora.dataflow.changes import StatedNode
 from dora.dataflow.descriptor import Node
 from dora.runner.outcomes import Outcome
 from dora.runner.state.endings import Treatment
@@ -45,15 +46,19 @@ class NodeLife:
         is_kill_planned: the user asked for its SIGKILL.
         is_stop_asked: the user wants it to end.
         is_restart_asked: the user wants it to be started again after this run.
+        is_removal_asked: the user wants it to end and to be no more.
+        successor: the node that takes its place when this run of it is over, or None.
     """
 
     def __init__(self, plan: Node) -> None:
-        self.plan: Final = plan
+        self.plan = plan
         self.budget: Final = RestartBudget(plan.restart)
         self.phase = Phase.FOREIGN if plan.is_dynamic else Phase.PLANNED
         self.outcome: Outcome | None = None
         self.first_spawned_ns: int | None = None
         self.ladder: StopLadder | None = None
+        self.is_removal_asked = False
+        self.successor: StatedNode | None = None
         self.forget_run()
 
     @property
@@ -67,9 +72,19 @@ class NodeLife:
         return self.phase in (Phase.STARTING, Phase.RUNNING)
 
     @property
+    def is_gone(self) -> bool:
+        """Nothing of it runs any more, as far as that is ours to know."""
+        return self.phase is Phase.ENDED or (self.phase is Phase.FOREIGN and not self.is_connected)
+
+    @property
     def is_pending(self) -> bool:
         """The run is not over before this node has ended."""
         return self.phase not in (Phase.ENDED, Phase.FOREIGN)
+
+    @property
+    def is_draining(self) -> bool:
+        """Its `finish_grace_secs` begin when all its inputs are closed, and have not begun."""
+        return self.plan.finish_grace_s is not None and self.drained_ns is None and self.is_started
 
     def forget_run(self) -> None:
         """Before the next run of its process."""

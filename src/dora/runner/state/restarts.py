@@ -39,6 +39,11 @@ class RestartBudget:
         self._window_began_ns: int | None = None
         self.total = 0
 
+    def obey(self, policy: RestartPolicy) -> None:
+        """From now on another policy holds; the window begins anew."""
+        self._policy = policy
+        self._window_began_ns = None
+
     def decide(self, now_ns: int, *, is_failure: bool) -> Restart | GiveUp | None:
         """What follows an exit; None when the policy does not ask for a restart."""
         policy = self._policy

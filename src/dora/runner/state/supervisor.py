@@ -35,11 +35,13 @@ from dora.runner.outcomes import Ending, KilledAfterGrace, KilledByRunner, Outco
 from dora.runner.state.barrier import Barrier
 from dora.runner.state.edges import EdgeBook
 from dora.runner.state.endings import describe, judge
+from dora.runner.state.graph_rules import GraphRules, Rules
 from dora.runner.state.ladder import StopLadder
 from dora.runner.state.node_life import CLOSING_GRACE_NS, LINK_GRACE_NS, NodeLife, Phase
 from dora.runner.state.restarts import GiveUp, Restart
-from dora.runner.state.routes import ALL_LOGS, has_data_input, has_timer, logs_sender, routes_of, waits_in_barrier
+from dora.runner.state.routes import ALL_LOGS, has_data_input, has_timer, logs_sender, waits_in_barrier
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
+from dora.runner.state.topology import Topology
 
 _ECHO_NS: Final = 100 * NS_PER_MS
 """a second signal that soon is the same Ctrl-C, forwarded by a parent such as `uv run`"""
@@ -62,12 +64,12 @@ class Supervisor:
         self.lives: Final = {str(node.id): NodeLife(node) for node in dataflow.nodes}
         self.barrier: Final = Barrier(node.id for node in dataflow.nodes if waits_in_barrier(node))
         self.failure: str | None = None
-        self.routes: Final = routes_of(dataflow)
-        self._book: Final = EdgeBook(self.routes)
-        self._finishing = [life for life in self.lives.values() if life.plan.finish_grace_s is not None]
+        self.topology: Final = Topology(dataflow)
+        self._book: Final = EdgeBook(self.topology.routes)
+        others = Rules(self._spawn, self._end, self._stop_node, lambda: self.is_stopping, self._open_barrier)
+        self._graph: Final = GraphRules(self.topology, self.lives, self._book, self.barrier, others)
         self._grace_ns: Final = seconds_ns(grace_s)
         self._drains_timers: Final = drains_timers
-        self._has_dynamic = any(node.is_dynamic for node in dataflow.nodes)
         self._stopped_ns: int | None = None
         self._start_ns = 0
         self._start_error = ""
@@ -93,16 +95,19 @@ class Supervisor:
             s.DeadlockFound: self._note_deadlock,
             s.NodeHung: self._note_hung,
             s.NodeStraggles: self._note_straggler,
+            **self._graph.rules,
         }
 
     def on(self, stimulus: s.Stimulus, now_ns: int) -> list[Effect]:
         """What must be done about `stimulus`, in order."""
-        if self._is_finished:
-            return []
+        node = getattr(stimulus, "node", None)
+        if self._is_finished or (node is not None and node not in self.lives):
+            return []  # over, or about a node that was removed
         effects = self._rules[type(stimulus)](stimulus, now_ns)
-        for life in self._finishing:
-            if life.drained_ns is None and life.is_started and self._are_inputs_closed(life):
+        for life in self.lives.values():
+            if life.is_draining and self._are_inputs_closed(life):
                 life.drained_ns = now_ns
+        effects += self._graph.settle(now_ns)
         if not self._is_finished and self._is_over():
             self._is_finished = True
             if self.barrier.failed_by is not None and not any(outcome.is_failure for outcome in self.outcomes()):
@@ -129,6 +134,10 @@ class Supervisor:
         """Nodes that have not ended, in file order."""
         return [life.id for life in self.lives.values() if life.is_pending]
 
+    def is_input_gone(self, node: str, port: str) -> bool:
+        """Nothing can be wired to that input: the node has heard that all is closed, or its operator has ended."""
+        return self._are_inputs_closed(self.lives[node]) or self._book.is_input_closed(node, port)
+
     def next_deadline_ns(self) -> int | None:
         """When something is due: send `TimePassed` then."""
         return min((due for life in self.lives.values() for due in life.deadlines()), default=None)
@@ -136,7 +145,8 @@ class Supervisor:
     def _is_over(self) -> bool:
         if any(life.is_pending for life in self.lives.values()):
             return False
-        return not self._has_dynamic or self.is_stopping or any(life.outcome for life in self.lives.values())
+        has_dynamic = any(life.plan.is_dynamic for life in self.lives.values())
+        return not has_dynamic or self.is_stopping or any(life.outcome for life in self.lives.values())
 
     # -- starting
 
@@ -304,6 +314,8 @@ class Supervisor:
         wait = f" in {restart.delay_ns / NS_PER_S:g} s" if restart.delay_ns else ""
         effects.append(Note(f"{how}, restarting{wait} (restart {life.budget.total})", "warn", life.id))
         life.forget_run()
+        if life.successor is not None:
+            effects += [*self._graph.take_over(life), Note("another node takes its place", "info", life.id)]
         life.phase = Phase.BACKOFF
         life.respawn_ns = now_ns + restart.delay_ns
         if not restart.delay_ns:

@@ -1,0 +1,39 @@
+"""Finds the node that a command means, in the dataflow that is named or in the only one that has it."""
+
+from __future__ import annotations
+
+import difflib
+
+from dora.cli.targets import AnyControl, choose_dataflow
+from dora.control import ControlError
+from dora.messages import api
+from dora.runs.choosing import shown_name
+
+
+def dataflows_of(control: AnyControl, wanted: str | None) -> list[api.DataflowInfo]:
+    """The dataflow of that id or name with its nodes, or all that run."""
+    if wanted is not None:
+        return [control.dataflow(wanted)]
+    running = [info for info in control.dataflows().dataflows if info.state not in api.ENDED]
+    return [control.dataflow(info.id) for info in running]
+
+
+def find_node(control: AnyControl, wanted: str | None, node_id: str) -> tuple[api.DataflowInfo, api.NodeInfo]:
+    """The node of that name: in the dataflow that is named, else in the only running one that has it.
+
+    Raises:
+        ControlError: there is no such node, or it is not clear in which dataflow.
+    """
+    if wanted is None:
+        having = [info for info in dataflows_of(control, None) if any(one.id == node_id for one in info.nodes)]
+        info = having[0] if len(having) == 1 else control.dataflow(choose_dataflow(control, None).id)
+    else:
+        info = control.dataflow(wanted)
+    for one in info.nodes:
+        if one.id == node_id:
+            return info, one
+    names = [one.id for one in info.nodes]
+    close = difflib.get_close_matches(node_id, names, n=1)
+    message = f"there is no node `{node_id}` in {shown_name(info)} (nodes: {', '.join(names)})"
+    hint = f"did you mean `{close[0]}`?" if close else ""
+    raise ControlError(api.Problem(code=api.UNKNOWN_NODE, message=message, hint=hint))
