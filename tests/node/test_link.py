@@ -246,6 +246,9 @@ CALLS: dict[str, Callable[[Node], Any]] = {
     "is_empty": lambda node: node.is_empty(),
     "send_output": lambda node: node.send_output("out", b"x"),
     "send_output_raw": lambda node: node.send_output_raw("out", 5),
+    "fileno": lambda node: node.fileno(),
+    "recv_service_response": lambda node: node.recv_service_response("a", timeout=0),
+    "merge_external_events": lambda node: node.merge_external_events(iter([])),
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import datetime
+import multiprocessing.process
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -365,6 +367,18 @@ def test_damaged_identity_is_refused(monkeypatch: pytest.MonkeyPatch, config: st
 def test_start_that_fails_raises_with_the_reason(runner: FakeRunner) -> None:
     runner.start_message = m.StartFailed("node `a` exited before initializing dora")
     with pytest.raises(RuntimeError, match="node `a` exited before initializing dora"):
+        runner.node()
+
+
+def test_start_that_fails_in_a_child_of_multiprocessing_says_what_to_do(
+    runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing.process, "parent_process", lambda: object())
+    runner.start_message = m.StartFailed("node `a` is already open")
+    expected = (
+        'already open (a child of multiprocessing runs this script again: make the Node under `if __name__ == "__'
+    )
+    with pytest.raises(RuntimeError, match=re.escape(expected)):
         runner.node()
 
 

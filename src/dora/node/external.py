@@ -49,9 +49,10 @@ class External:
         return event
 
     def _run(self, subscription: Any) -> None:
-        next_item = subscription.next if hasattr(subscription, "next") else subscription.__next__
+        has_next = hasattr(subscription, "next")
+        next_item, end = (subscription.next, None) if has_next else (subscription.__next__, self)
         try:
-            while (item := next_item()) is not None:
+            while (item := next_item()) is not end:  # an iterator's None is an item
                 self._put(events.Event(kind="external", value=item))
         except StopIteration:
             return

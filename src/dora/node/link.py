@@ -174,7 +174,7 @@ class Link:
         except (msgspec.MsgspecError, ValueError, RecursionError) as why:
             raise NodeError(f"The runner of this dataflow said something that is not understood: {why}") from why
         if isinstance(message, messages.StartFailed):
-            error = NodeError(message.reason)
+            error = NodeError(message.reason + _hint_for_children())
             _tell_without_traceback(error)
             raise error
         return message, fds
@@ -335,6 +335,14 @@ class Link:
         """In a forked child: leave the parent's link alone."""
         self.is_forked = True
         self._close_fds()
+
+
+def _hint_for_children() -> str:
+    """A child of multiprocessing runs the script of its parent once more, up to its `Node()`."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return ""
+    return ' (a child of multiprocessing runs this script again: make the Node under `if __name__ == "__main__":`)'
 
 
 def _tell_without_traceback(error: NodeError) -> None:

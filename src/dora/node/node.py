@@ -197,6 +197,8 @@ class Node:
 
     def fileno(self) -> int:
         """A descriptor that is readable when an event may be there: for select, poll, asyncio, Qt; do not read it."""
+        if self._link.is_forked:
+            self._raise_forked()
         return self._receiver.fileno()
 
     def merge_external_events(self, subscription: Any) -> None:
@@ -206,6 +208,8 @@ class Node:
             subscription: an object with `next()` (None at its end), an iterator or an async iterator.  It is asked
                 in a thread of its own, one item at a time.
         """
+        if self._link.is_forked:
+            self._raise_forked()
         from dora.node.external import merge  # few nodes need it
 
         merge(self._receiver, subscription)

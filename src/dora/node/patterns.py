@@ -72,6 +72,8 @@ async def wait_for_async(node: Node, expected: Expected, timeout_s: float | None
 
 def _pauses(node: Node, expected: Expected, timeout_s: float | None) -> Generator[float, None, None]:
     """Look for the reply until the wait is over; between the looks, how long to wait at most, in seconds."""
+    if node._link.is_forked:
+        node._raise_forked()
     receiver = node._receiver
     deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
     with receiver.lock:
