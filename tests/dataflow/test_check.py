@@ -14,6 +14,7 @@ WIRING = [
     ("camera/x", "node 'plot': input 'i': node 'camera' has no output 'x'; has: image, info"),
     ("camra/image", "node 'plot': input 'i': there is no node 'camra'; did you mean 'camera'?"),
     ("x/image", "node 'plot': input 'i': there is no node 'x'; nodes: camera, plot"),
+    ("clock/timer/hz/5", "node 'plot': input 'i': there is no node 'clock'; did you mean 'dora/timer/hz/5'?"),
     ("plot/x", "node 'plot': input 'i': node 'plot' has no output 'x'; add it to the node's `outputs`"),
 ]
 

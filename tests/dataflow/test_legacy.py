@@ -59,3 +59,16 @@ def test_old_root_keys_are_ignored_with_a_warning(warnings: Problems) -> None:
 
 def test_root_keys_for_anchors_may_start_with_x(warnings: Problems) -> None:
     assert warnings("x-env: &e {A: 1}\nnodes: [{id: a, path: a.py, env: *e}]") == []
+
+
+def test_custom_block_with_path_and_source_is_started_from_the_path(load: Load) -> None:
+    (node,) = load("nodes: [{id: a, custom: {source: Local, path: ./a.py}, outputs: [o]}]").nodes
+    assert (node.path, node.outputs) == ("./a.py", ("o",))
+
+
+def test_old_switch_of_inspection_is_read_under_its_new_name(load: Load) -> None:
+    warnings = load("_unstable_debug: {publish_all_messages_to_zenoh: true}\nnodes: [{id: a, path: dynamic}]").warnings
+    assert [line.partition(": ")[2].partition(";")[0] for line in warnings] == [
+        "key '_unstable_debug' of older versions is read as 'debug'",
+        "'debug': key 'publish_all_messages_to_zenoh' of older versions is read as 'enable_debug_inspection'",
+    ]

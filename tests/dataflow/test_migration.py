@@ -162,3 +162,14 @@ def test_what_cannot_be_done_by_moving_lines_is_left_and_said(text: str, left: s
 def test_file_that_is_no_yaml_is_refused() -> None:
     with pytest.raises(DescriptorError, match=r"f.yml:2:1: not valid YAML"):
         migrate_text("nodes: [", "f.yml")
+
+
+def test_source_beside_the_path_of_a_custom_block_goes() -> None:
+    old = "nodes:\n  - id: a\n    custom:\n      path: a.py  # mine\n      source: Local\n    outputs: [o]\n"
+    new = "nodes:\n  - id: a\n    path: a.py  # mine\n    outputs: [o]\n"
+    assert migrate_text(old, "f.yml")[::2] == (new, [])
+
+
+def test_old_switch_of_inspection_gets_its_new_name() -> None:
+    old = "_unstable_debug:\n  publish_all_messages_to_zenoh: true  # for echo\nnodes: []\n"
+    assert migrate_text(old, "f.yml").text == "debug:\n  enable_debug_inspection: true  # for echo\nnodes: []\n"

@@ -94,7 +94,11 @@ def _check_output(entry: InputDraft, source: OutputSource, by_id: ById, report: 
         _report_half_a_source(entry, source.node, by_id, report)
     elif senders is None:
         text = f"{entry.subject}: there is no node {shown(source.node)}"
-        report.error(entry.source_at, text, report.suggest(source.node, by_id, name="nodes"))
+        is_built_in = source.output.startswith(("timer/", "logs/"))
+        hint = (
+            f"did you mean 'dora/{source.output}'?" if is_built_in else report.suggest(source.node, by_id, name="nodes")
+        )
+        report.error(entry.source_at, text, hint)
     elif all(_is_without(sender, source.output) for sender in senders):
         _report_missing_output(entry, source, senders[0], report)
     elif source.output in printed_outputs(senders[0]):

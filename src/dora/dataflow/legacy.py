@@ -18,6 +18,7 @@ DROPPED_ROOT: Final = {
     "version": "remove it",
     "name": "remove it, or write it as a comment",
 }
+DEBUG_RENAMED: Final = {"publish_all_messages_to_zenoh": "enable_debug_inspection"}
 CUSTOM_RENAMED: Final = {"source": "path", "envs": "env"}
 BESIDE_OPERATOR: Final = ("inputs", "outputs")
 """Keys of a node that are its only operator's; `operators.py` reads them so."""
@@ -38,6 +39,14 @@ def modernise_root(root: YamlMap, report: Report) -> None:
         if key in root.entries:
             report.warn(root.entries.pop(key).place, f"key '{key}' of older versions is ignored", hint)
     _rename(root, RENAMED, report)
+    debug = root.entries.get("debug")
+    if debug is not None and isinstance(debug.value, YamlMap):
+        _rename(debug.value, DEBUG_RENAMED, report, "'debug': ")
+
+
+def has_path_and_source(custom: YamlMap) -> bool:
+    """A `custom` block of the last 0.x versions: `source` says that `path` is on this machine."""
+    return "path" in custom.entries and "source" in custom.entries
 
 
 def drop_anchors(root: YamlMap) -> None:
@@ -57,6 +66,8 @@ def modernise_node(node: YamlMap, subject: str, report: Report) -> None:
     text = f"{subject}: key 'custom' of older versions is read as part of the node"
     report.warn(custom.place, text, hint)
     del node.entries["custom"]
+    if has_path_and_source(custom.value):
+        del custom.value.entries["source"]
     _split_run(custom.value)
     for key, entry in custom.value.entries.items():
         node.entries.setdefault(CUSTOM_RENAMED.get(key, key), entry)

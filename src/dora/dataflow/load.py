@@ -26,9 +26,9 @@ from dora.dataflow.module_files import ModuleReader
 from dora.dataflow.modules import expand_modules
 from dora.dataflow.nodes import RUNTIME, STANDARD, NodeDraft, finish_deploy, finish_node, programs_of, read_nodes
 from dora.dataflow.programs import missing
-from dora.dataflow.report import NOWHERE, Report
+from dora.dataflow.report import NOWHERE, Report, shown
 from dora.dataflow.scalars import Plain, is_null
-from dora.dataflow.schema import ROOT_FIELDS
+from dora.dataflow.schema import KIND_KEYS, ROOT_FIELDS
 from dora.dataflow.type_checks import Typed, check_types
 from dora.errors import DescriptorError
 
@@ -94,7 +94,7 @@ def read_dataflow(path: Path, *, env: Mapping[str, str], has_strict_types: bool 
     """
     report = Report(str(path))
     root = _root_mapping(parse_document(read_text(str(path), report), report), report)
-    _refuse_module(root, report)
+    _refuse_other_files(root, report)
     modernise_root(root, report)
     fields = read_fields(root, ROOT_FIELDS, "", report)
     root_env = read_env(fields.get("env"), "", env, report) if "env" in fields.stated else {}
@@ -122,11 +122,23 @@ def _root_mapping(value: YamlValue | None, report: Report) -> YamlMap:
     return value
 
 
-def _refuse_module(root: YamlMap, report: Report) -> None:
+def _refuse_other_files(root: YamlMap, report: Report) -> None:
+    """What is near a dataflow, but none, is called by its name: a list of keys would not help its author."""
     header = root.entries.get("module")
     if header is not None and isinstance(header.value, YamlMap):
         hint = "check it with `dora expand --module FILE`, use it with `module: FILE` on a node"
         raise report.fatal(header.place, "expected a dataflow, found a module file", hint)
+    if "nodes" in root.entries:
+        return
+    if "id" in root.entries and any(key in root.entries for key in KIND_KEYS):
+        text = "expected a dataflow with 'nodes', found a single node"
+        raise report.fatal(root.place, text, "put it below `nodes:` as `- id: ...`")
+    for key, entry in root.entries.items():
+        if isinstance(entry.value, YamlMap) and "nodes" in entry.value.entries:
+            found = f"expected 'nodes' at the root of the file, found it in {shown(key)}"
+            raise report.fatal(
+                entry.value.entries["nodes"].place, found, f"put what is in {shown(key)} into a file of its own"
+            )
 
 
 def _warn_of_missing(path: Path, reading: Reading) -> None:

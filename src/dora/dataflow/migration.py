@@ -16,9 +16,11 @@ from dora.dataflow.document import Entry, YamlList, YamlMap, YamlScalar, parse_d
 from dora.dataflow.legacy import (
     BESIDE_OPERATOR,
     CUSTOM_RENAMED,
+    DEBUG_RENAMED,
     DROPPED_ROOT,
     OPERATOR_KEYS,
     RENAMED,
+    has_path_and_source,
     is_operator_unindented,
     split_run,
 )
@@ -79,6 +81,9 @@ def _found(text: str, lines: list[str], file: str, left: dict[str, None]) -> Ite
         return
     page = _Page(lines, left)
     yield from page.renamed(root, RENAMED)
+    debug = root.entries.get("debug")
+    if debug is not None and isinstance(debug.value, YamlMap):
+        yield from page.renamed(debug.value, DEBUG_RENAMED)
     for key in DROPPED_ROOT:
         if key in root.entries and "module" not in root.entries:
             yield from page.removed(root, key)
@@ -94,6 +99,9 @@ def _in_node(node: YamlMap, page: _Page) -> Iterator[_Change]:
     if custom is not None and isinstance(custom.value, YamlMap):
         if "run" in custom.value.entries:
             yield from page.split(custom.value, "run")
+            return
+        if has_path_and_source(custom.value):
+            yield from page.removed(custom.value, "source")
             return
         yield from page.renamed(custom.value, CUSTOM_RENAMED)
         yield from page.lifted(node, "custom")
