@@ -109,3 +109,28 @@ def test_nodes_of_other_machines_are_built_here_with_a_warning(dora_build: Call,
     assert Path("built").exists()
     assert dora_build(text, "--local") == 0
     assert capfd.readouterr().err == ""
+
+
+def test_dataflow_without_anything_to_build_is_said_to_be_one(dora_build: Call, capfd: Capture) -> None:
+    Path("a.py").touch()
+    assert dora_build("nodes: [{id: a, path: a.py}]") == 0
+    out, err = capfd.readouterr()
+    assert out.endswith("[dora]: nothing to build: no node has `build:`, `git:` or a URL\n")
+    assert (err, sorted(os.listdir())) == ("", ["a.py", "dataflow.yml"])
+
+
+def test_lock_file_is_asked_for_and_written_without_anything_to_build(dora_build: Call, capfd: Capture) -> None:
+    Path("a.py").touch()
+    text = "nodes: [{id: a, path: a.py}]"
+    assert dora_build(text, "--locked") == 1
+    assert "dataflow.dora-lock.yaml" in capfd.readouterr().err
+    assert dora_build(text, "--write-lockfile") == 0
+    assert Path("dataflow.dora-lock.yaml").exists()
+    assert dora_build(text, "--locked") == 0
+
+
+def test_script_that_no_build_makes_is_missed(dora_build: Call, capfd: Capture) -> None:
+    assert dora_build(NODE.format(build="touch c.py") + "  - {id: b, path: b.py}\n  - {id: c, path: c.py}\n") == 0
+    err = capfd.readouterr().err
+    assert err.startswith("warning: dataflow.yml:5:19: node 'b': no file 'b.py' in ")
+    assert len(err.splitlines()) == 1

@@ -12,6 +12,7 @@ from typing import Final
 
 from dora.dataflow.descriptor import Dataflow
 from dora.dataflow.load import load_dataflow
+from dora.dataflow.programs import check_sources
 from dora.ids import new_dataflow_id
 from dora.runner.builds import build_all, needs_build
 from dora.runner.built import Built, Listener
@@ -53,7 +54,9 @@ def build_dataflow(options: RunOptions, *, is_local: bool = True, has_strict_typ
         DescriptorError: the file is wrong; nothing was built.
         NodeError: a `build:` line failed.
     """
-    dataflow = load_dataflow(options.path, overrides=options.env, has_strict_types=has_strict_types)
+    dataflow = load_dataflow(
+        options.path, overrides=options.env, has_strict_types=has_strict_types, looks_for_programs=True
+    )
     console = make_console(options, dataflow, new_dataflow_id())
     try:
         for warning in dataflow.warnings:
@@ -61,8 +64,12 @@ def build_dataflow(options: RunOptions, *, is_local: bool = True, has_strict_typ
         elsewhere = [] if is_local else [str(node.id) for node in dataflow.nodes if node.deploy is not None]
         if elsewhere:
             console.note(f"warning: nodes with 'deploy' are built on this machine: {', '.join(elsewhere)}")
-        if needs_build(dataflow):
+        if not needs_build(dataflow):
+            console.system("nothing to build: no node has `build:`, `git:` or a URL")
+        if needs_build(dataflow, options.build):
             build(dataflow, options.build, console, Progress(console, is_live=os.isatty(2), is_quiet=options.is_quiet))
+        for missing in check_sources(dataflow):  # only now: one node's build may make the program of another
+            console.note(f"warning: {missing}")
     finally:
         console.close()
 

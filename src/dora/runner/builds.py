@@ -9,11 +9,14 @@ processors, but those that install packages into one and the same environment on
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from dora.dataflow.descriptor import Dataflow
 from dora.dataflow.programs import is_url
 from dora.runner.built import Built, Listener
 from dora.runner.options import BuildOptions
+
+_PLAIN: Final = BuildOptions()
 
 
 def build_all(dataflow: Dataflow, options: BuildOptions, listener: Listener) -> Built:
@@ -22,15 +25,17 @@ def build_all(dataflow: Dataflow, options: BuildOptions, listener: Listener) -> 
     Raises:
         NodeError: a build failed; the text has the node, the command, its exit status and the last lines it printed.
     """
-    if not needs_build(dataflow):
+    if not needs_build(dataflow, options):
         return Built()
     from dora.runner import build_jobs  # most runs have nothing to build, and this takes 60 ms to import
 
     return build_jobs.build(dataflow, options, dict(os.environ), listener)
 
 
-def needs_build(dataflow: Dataflow) -> bool:
-    """Whether any node has something to build, to clone or to download."""
+def needs_build(dataflow: Dataflow, options: BuildOptions = _PLAIN) -> bool:
+    """Whether any node has something to build, to clone or to download, or a lock file is asked for."""
+    if options.is_locked or options.writes_lock:
+        return True
     nodes = dataflow.nodes
     return any(node.build or node.git is not None or is_url(node.path) for node in nodes) or any(
         is_url(operator.source) for node in nodes for operator in node.operators

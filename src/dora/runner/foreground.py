@@ -89,7 +89,7 @@ def _run(options: RunOptions, launcher: Launcher, console: Display, progress: Pr
 
 
 def _build(options: RunOptions, dataflow: Dataflow, console: Display, progress: Progress) -> Built:
-    if not needs_build(dataflow):
+    if not needs_build(dataflow, options.build):
         return Built()
     from dora.runner.building import build  # needs subprocess, and most files have nothing to build
 
@@ -105,7 +105,7 @@ def _build_answering(
     admin: socket.socket,
 ) -> Built:
     """Build, if there is anything to build, and answer meanwhile who asks about the run."""
-    if not needs_build(dataflow):
+    if not needs_build(dataflow, options.build):
         return Built()
     from dora.runner.building_desk import BuildingDesk  # needs msgspec, and most files have nothing to build
     from dora.runner.roster import identity_of  # as above
