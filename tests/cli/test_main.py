@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import click
@@ -19,7 +22,7 @@ from dora.errors import DescriptorError, DoraError
 
 Capture = pytest.CaptureFixture[str]
 
-OVERVIEW = "Usage: dora COMMAND [ARGUMENTS]...\n\nCommands:\n  run  "
+OVERVIEW = "Usage: dora COMMAND [ARGUMENTS]...\n\nTo begin:\n  new  "
 
 
 def test_version_is_that_of_the_distribution(capsys: Capture) -> None:
@@ -75,6 +78,28 @@ def test_help_of_every_command_shows_examples(capsys: Capture, name: str) -> Non
     assert f"Examples:\n    dora {name}" in capsys.readouterr().out
 
 
+def test_overview_names_every_command_once_and_the_first_steps(capsys: Capture) -> None:
+    run_command(["--help"])
+    shown = capsys.readouterr().out
+    rows = [line.split()[0] for line in shown.splitlines() if line.startswith("  ") and not line.startswith("  -")]
+    commands = [row for row in rows if row != "dora"]
+    assert sorted(commands) == sorted(name for name, command in COMMANDS.items() if not command.is_hidden)
+    assert "First steps:\n  dora new " in shown
+
+
+@pytest.mark.parametrize("name", ["node", "topic", "self", "system", "inspect"])
+def test_group_alone_says_which_commands_it_has(capsys: Capture, name: str) -> None:
+    assert run_command([name]) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert err[0].startswith(f"error: `dora {name}` needs one of its commands: ")
+    assert err[1:] == [f"Usage: dora {name} COMMAND [ARGUMENTS]...", f"For more information, try 'dora {name} --help'."]
+
+
+def test_wrong_option_of_a_command_in_a_group_points_to_its_own_help(capsys: Capture) -> None:
+    assert run_command(["node", "list", "--wat"]) == 2
+    assert capsys.readouterr().err.endswith("For more information, try 'dora node list --help'.\n")
+
+
 def test_overview_of_commands_names_existing_modules() -> None:
     for name, command in COMMANDS.items():
         assert isinstance(getattr(importlib.import_module(command.module), command.attribute), click.Command), name
@@ -116,6 +141,34 @@ OUTCOMES = [
     ),
     (click.Abort(), 130, ""),
 ]
+
+
+def os_error(number: int, file: str | None = None) -> OSError:
+    return OSError(number, os.strerror(number), file)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_file_that_the_machine_denies_is_named_in_one_line(
+    run_body: Callable[..., int], capsys: Capture, number: int
+) -> None:
+    assert run_body(raising(os_error(number, "/etc/x"))) == 1
+    assert capsys.readouterr().err == f"error: /etc/x: {os.strerror(number)}\n"
+
+
+@pytest.mark.parametrize("error", [os_error(errno.ENOENT, "x"), os_error(errno.EACCES), os_error(errno.EBADF, "x")])
+def test_mistake_of_ours_keeps_its_traceback(run_body: Callable[..., int], error: OSError) -> None:
+    with pytest.raises(type(error), match=str(error.strerror)):
+        run_body(raising(error))
+
+
+def test_current_folder_that_was_removed_is_said_to_be(
+    run_body: Callable[..., int], capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run_body(lambda: os.getcwd()) == 1
+    assert capsys.readouterr().err.startswith("error: the current folder has been removed; go to one that exists")
 
 
 @pytest.mark.parametrize(("error", "code", "text"), OUTCOMES, ids=[type(error).__name__ for error, _, _ in OUTCOMES])

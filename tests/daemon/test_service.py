@@ -73,6 +73,21 @@ async def test_a_killed_runner_is_a_failed_dataflow(service: Service, start_run:
     assert shown.ended_ns
 
 
+async def test_a_runner_that_broke_down_is_shown_with_its_last_words(
+    service: Service, base: Path, start_run: StartRun
+) -> None:
+    run = start_run("a")
+    await service.list_all()
+    (base / "records" / "id-of-a.txt").write_text("Traceback ...\nZeroDivisionError: oops\n")
+    run.ends_on_stop = False
+    stop = asyncio.ensure_future(service.stop("a", api.StopRequest()))
+    await wait_until(lambda: run.asked)
+    run.kill()
+    report = (await stop).report
+    assert report == "its runner broke down; it said last:\nTraceback ...\nZeroDivisionError: oops"
+    assert (await service.show("a")).report == report
+
+
 async def test_a_stop_answers_when_the_run_is_over(service: Service, start_run: StartRun) -> None:
     run = start_run("a")
     answer = await service.stop("a", api.StopRequest(grace_s=2.0))

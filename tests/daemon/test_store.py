@@ -41,6 +41,11 @@ def test_what_was_remembered_is_there_after_a_restart(open_store: Callable[[], S
     assert not warnings
 
 
+def test_nobody_else_may_read_it(open_store: Callable[[], Store], tmp_path: Path) -> None:
+    open_store().close()
+    assert (tmp_path / "history.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
 def test_ended_dataflows_are_listed_the_latest_first(open_store: Callable[[], Store]) -> None:
     store = open_store()
     for identity, ended_ns in (("a", 1), ("b", 3), ("c", 2)):

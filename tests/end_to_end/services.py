@@ -49,6 +49,18 @@ class World:
             timeout=TIMEOUT_S,
         )
 
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command; its stderr goes where its stdout goes."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "dora", *words],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def says(self, *words: str) -> str:
         """What a command prints that must succeed."""
         done = self.dora(*words)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -115,7 +116,7 @@ def test_down_is_refused_while_dataflows_run_and_forced_when_asked(world: World)
     world.says("start", "dataflow.yml", "--name", "demo", "--detach")
     refused = world.dora("down")
     assert refused.returncode == 1
-    assert "1 dataflows are running:\n" in refused.stdout
+    assert "1 dataflow is running:\n" in refused.stdout
     assert "Stopping 1 running dataflow(s) before teardown..." in world.says("down", "--force")
     assert not world.service_pid()
 
@@ -145,6 +146,43 @@ def test_attached_start_shows_logs_and_ends_with_the_dataflow(world: World) -> N
     said = world.says("start", "dataflow.yml", "--attach")
     assert "stdout listener: INPUT_CLOSED" in said
     assert "every node ended well" in said
+
+
+def test_ctrl_c_of_an_attached_start_stops_it_and_shows_every_line_once(world: World) -> None:
+    with world.begin("start", "dataflow.yml", "--attach") as start:
+        assert start.stdout is not None
+        lines = [start.stdout.readline().rstrip("\n") for _ in range(6)]
+        start.send_signal(signal.SIGINT)
+        lines += start.stdout.read().splitlines()
+    assert start.returncode == 0
+    assert lines.count("stopping; Ctrl-C again kills it at once") == 1
+    assert [line.partition("[dora]: ")[2] for line in lines if "[dora]" in line][-1] == "every node ended well"
+    assert sum("spawned node" in line for line in lines) == 2
+
+
+def test_a_dataflow_whose_folder_is_removed_can_still_be_stopped(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "robot"
+    folder.mkdir()
+    for name, text in files_of_page().items():
+        (folder / name).write_text(text)
+    world.says("start", "robot/dataflow.yml", "--name", "demo", "--detach")
+    shutil.rmtree(folder)
+    assert "stopped demo" in world.says("stop", "demo")
+
+
+def test_logs_are_found_by_name_also_after_the_history_is_forgotten(world: World) -> None:
+    world.says("start", "dataflow.yml", "--name", "demo", "--detach")
+    world.says("stop", "demo")
+    world.says("clean")
+    assert "every node ended well" in world.says("logs", "demo")
+
+
+def test_down_may_leave_dataflows_running(world: World) -> None:
+    world.says("start", "dataflow.yml", "--name", "demo", "--detach")
+    before = pids_of_nodes(world)
+    assert "1 dataflow(s) (demo) go on without it" in world.says("down", "--keep")
+    world.says("up")
+    assert pids_of_nodes(world) == before
 
 
 def test_the_client_follows_a_dataflow(world: World) -> None:

@@ -35,6 +35,14 @@ def test_a_beginning_of_several_ids_is_refused() -> None:
         choose(KNOWN, "aaaa")
 
 
+def test_the_file_of_what_runs_will_do() -> None:
+    known = [info("aaaa-1", "demo"), info("bbbb-1", "old", "finished")]
+    assert [choose(known, word).id for word in ("graph.yml", "/x/graph.yml")] == ["aaaa-1", "aaaa-1"]
+    assert choose(KNOWN, "(graph.yml)").id == "aaaa-2"
+    with pytest.raises(ChoiceError, match=r"2 dataflows of graph[.]yml are running:\n  aaaa-1  demo\n  aaaa-2"):
+        choose(KNOWN, "graph.yml")
+
+
 @pytest.mark.parametrize("wanted", ["dmo", "", "aa", "x" * 40])
 def test_a_word_that_means_nothing_says_what_runs(wanted: str) -> None:
     with pytest.raises(ChoiceError, match="running are:\n  aaaa-1  demo") as caught:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dora.errors import ResourceError
 from dora.transport import control, rendezvous
 
 
@@ -54,3 +55,17 @@ def test_directory_that_was_moved_is_found_where_it_is(tmp_path: Path, environ: 
     moved = (tmp_path / "run-1").rename(tmp_path / "run-2")
     with control.listen(str(moved / rendezvous.SOCKET_NAME)):
         assert str(moved / rendezvous.SOCKET_NAME) in [card.socket for card in rendezvous.running(environ)]
+
+
+def test_directory_that_was_asked_for_and_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root, who may run this, may write anywhere
+    with pytest.raises(ResourceError, match="cannot be written"):
+        rendezvous.usable_base({"DORA_HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null"])
+def test_directory_that_was_asked_for_and_cannot_be_made_is_refused(home: str) -> None:
+    with pytest.raises(ResourceError, match=f"no place for the runtime directory of dora; tried {home}: "):
+        rendezvous.usable_base({"DORA_HOME": home})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import click
@@ -26,17 +28,13 @@ _BUILD_S: Final = 1.0
 def show_until_end(control: Control, info: api.DataflowInfo) -> int:
     """Show all that it logs; returns the exit code."""
     stopper = _Stopper(control, info)
-    while True:
-        try:
-            _follow(control, info)
-            break
-        except KeyboardInterrupt:
-            if stopper.is_asked:
-                stopper.kill()
-                print("error: killed by a second Ctrl-C", file=sys.stderr)
-                return 1
-            click.echo("stopping; Ctrl-C again kills it at once", err=True)
-            stopper.ask()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, stopper.take_signal)
+    try:
+        _follow(control, info)
+    except _Killed:
+        print("error: killed by a second Ctrl-C", file=sys.stderr)
+        return 1
     info = control.dataflow(info.id, wait="ended")
     if info.state == "failed":
         print(f"Dataflow {info.id} failed:\n{info.report}", file=sys.stderr)
@@ -67,22 +65,26 @@ def _follow(control: Control, info: api.DataflowInfo) -> None:
         reader.close()
 
 
+class _Killed(Exception):
+    """By a second Ctrl-C."""
+
+
 class _Stopper:
-    """Stops the dataflow while its logs are shown."""
+    """Stops the dataflow while its logs are shown, which the first Ctrl-C does not disturb."""
 
     def __init__(self, control: Control, info: api.DataflowInfo) -> None:
-        self.is_asked = False
+        self._is_asked = False
         self._control = control
         self._info = info
 
-    def ask(self) -> None:
-        """Stop it, on a thread: the service answers when it is over."""
-        self.is_asked = True
+    def take_signal(self, signum: int, frame: FrameType | None) -> None:
+        """The first one stops it, on a thread, since the service answers when it is over; the second kills it."""
+        if self._is_asked:
+            self._control.stop(self._info.id, is_forced=True)
+            raise _Killed
+        self._is_asked = True
+        os.write(2, b"stopping; Ctrl-C again kills it at once\n")  # print() may be interrupted in the middle of itself
         threading.Thread(target=self._stop, daemon=True).start()
-
-    def kill(self) -> None:
-        """Kill it."""
-        self._control.stop(self._info.id, is_forced=True)
 
     def _stop(self) -> None:
         try:

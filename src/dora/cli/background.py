@@ -40,7 +40,11 @@ def main() -> NoReturn:
 def _options(request: Mapping[str, Any], background: Background) -> RunOptions:
     return RunOptions(
         path=Path(request["file"]),
-        build=BuildOptions(uses_uv=request.get("uses_uv", False)),
+        build=BuildOptions(
+            uses_uv=request.get("uses_uv", False),
+            is_locked=request.get("is_locked", False),
+            lockfile=Path(request["lockfile"]) if request.get("lockfile") else None,
+        ),
         env=request.get("env", {}),
         grace_s=request.get("grace_s", 10.0),
         exits_when_nodes_finish=request.get("exits_when_nodes_finish"),

@@ -206,7 +206,7 @@ def _version_of(control: Control) -> Iterator[Finding]:
     if about.dora == VERSION:
         yield Finding(PASS, text)
     else:
-        yield Finding(WARN, f"{text}; this is dora {VERSION}", "dora down && dora up (running dataflows go on)")
+        yield Finding(WARN, f"{text}; this is dora {VERSION}", "dora down --keep && dora up (running dataflows go on)")
 
 
 def _nodes_of(info: api.DataflowInfo) -> Iterator[Finding]:

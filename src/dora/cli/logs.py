@@ -93,34 +93,48 @@ def logs(wanted: str | None, surplus: str | None, **stated: Any) -> int:
         raise click.UsageError("--all-nodes and --node exclude each other")
     if stated["follows"] and stated["until_ns"] is not None:
         raise click.UsageError("--follow and --until exclude each other")
+    query = _query(stated)
     found = None if stated["is_local"] else _known_run(wanted)
     if found is not None:
-        return show_run(found, _query(stated), stated["layout"], follows=stated["follows"])
-    return show_local(Path(), wanted, _query(stated), stated["layout"], follows=stated["follows"])
+        return show_run(found, query, stated["layout"], follows=stated["follows"])
+    return show_local(Path(), wanted, query, stated["layout"], follows=stated["follows"])
 
 
 def _known_run(wanted: str | None) -> Run | None:
     """The run that is meant, running or known to the service; None: look in this directory.
 
     Without a name it is the only one that runs: the latest here may be an old one.
+
+    Raises:
+        ControlError: several are meant, or none, here as little as among those that run.
     """
     from dora.control import ControlError, connect
     from dora.logs.places import Run
     from dora.messages import api
 
     control = connect()
+    running = [info for info in control.dataflows().dataflows if info.state not in api.ENDED]
+    if wanted is None:
+        if len(running) != 1:
+            return None
+        wanted = running[0].id
     try:
-        if wanted is None:
-            running = [info for info in control.dataflows().dataflows if info.state not in api.ENDED]
-            if len(running) != 1:
-                return None
-            wanted = running[0].id
         info = control.dataflow(wanted)
     except ControlError as error:
-        if error.code == api.AMBIGUOUS:
+        if error.code == api.AMBIGUOUS or (running and not _is_here(wanted)):
             raise
         return None
     return Run(info.id, Path(info.log_dir), info.started_ns, info.name, info.file) if info.log_dir else None
+
+
+def _is_here(wanted: str) -> bool:
+    from dora.logs.places import LogsNotFoundError, choose_run, find_runs
+
+    try:
+        choose_run(find_runs(Path()), wanted, Path())
+    except LogsNotFoundError:
+        return False
+    return True
 
 
 def _query(stated: dict[str, Any]) -> LogQuery:
@@ -160,7 +174,7 @@ def show_run(run: Run, query: LogQuery, layout: str, *, follows: bool) -> int:
         LogsNotFoundError: there are none of that node.
     """
     from dora.logs.formats import is_coloured, make_format
-    from dora.logs.places import LogsNotFoundError, is_going_on
+    from dora.logs.places import LogsNotFoundError, files_of_nodes, is_going_on
     from dora.logs.reading import RunReader
 
     _raise_descriptor_limit()
@@ -186,6 +200,8 @@ def show_run(run: Run, query: LogQuery, layout: str, *, follows: bool) -> int:
         reader.close()
     for complaint in reader.complaints():
         print(f"warning: {complaint}", file=sys.stderr)
+    if not files_of_nodes(run.folder):
+        raise LogsNotFoundError(f"no logs in {run.folder}: the folder could not be written, or has been removed")
     return 0
 
 

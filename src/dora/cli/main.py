@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130
+_DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+_SECTIONS: Final = (
+    ("To begin", ("new", "validate", "build", "run")),
+    ("In the background", ("start", "list", "stop", "restart", "clean", "up", "down")),
+    ("Look at what runs, in a terminal or in the background", ("logs", "top", "node", "topic", "param")),
+    ("Dataflow files", ("graph", "expand", "migrate", "schema")),
+    ("This machine", ("doctor", "status", "completion", "self")),
+)
+"""how the overview groups commands; one that is in none of them stands at its end"""
+_FIRST_STEPS: Final = """First steps:
+  dora new my-robot && cd my-robot     a dataflow that runs as it is
+  dora run dataflow.yml                in this terminal, until Ctrl-C
+  dora start dataflow.yml --name demo  in the background; then `dora logs demo`, `dora stop demo`"""
 
 
 class Command(NamedTuple):
@@ -92,12 +107,33 @@ def run_command(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        text = _fault_of_machine(error)
+        if text is None:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("error: the disk is full; free some space, then run the command again", file=sys.stderr)
+        if error.errno == errno.ENOSPC:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"error: {text}", file=sys.stderr)
         return FAILED
     return code
+
+
+def _fault_of_machine(error: OSError) -> str | None:
+    """What the user can mend, in one line; None: a mistake of ours, which deserves its traceback."""
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space, then run the command again"
+    if error.errno in _DENIED and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if error.errno == errno.ENOENT and not _has_current_folder():
+        return "the current folder has been removed; go to one that exists (`cd`), then run the command again"
+    return None
+
+
+def _has_current_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _open_closed_streams() -> None:
@@ -135,6 +171,9 @@ def _call(command: Command, name: str, arguments: list[str]) -> int:
     loaded = load_command(command)
     gc.freeze()
     gc.enable()  # off since the start, see `__main__.py`
+    if isinstance(loaded, click.Group) and not arguments:
+        _print_group(name, list(loaded.commands))
+        return WRONG_USAGE
     try:
         code: Any = loaded.main(arguments, prog_name=f"dora {name}", standalone_mode=False)
     except click.UsageError as error:
@@ -159,6 +198,13 @@ def _print_usage_error(error: click.UsageError, name: str) -> None:
     print(f"error: {message[:1].lower()}{message[1:]}", file=sys.stderr)
     if error.ctx is not None:
         print(error.ctx.get_usage(), file=sys.stderr)
+    path = f"dora {name}" if error.ctx is None else error.ctx.command_path
+    print(f"For more information, try '{path} --help'.", file=sys.stderr)
+
+
+def _print_group(name: str, commands: list[str]) -> None:
+    print(f"error: `dora {name}` needs one of its commands: {', '.join(commands)}", file=sys.stderr)
+    print(f"Usage: dora {name} COMMAND [ARGUMENTS]...", file=sys.stderr)
     print(f"For more information, try 'dora {name} --help'.", file=sys.stderr)
 
 
@@ -180,8 +226,13 @@ def _reject(name: str) -> int:
 def _print_overview(stream: TextIO) -> None:
     shown = {name: command for name, command in COMMANDS.items() if not command.is_hidden}
     width = max(map(len, shown))
-    lines = [f"  {name:{width}}  {command.help}" for name, command in shown.items()]
-    print("Usage: dora COMMAND [ARGUMENTS]...\n\nCommands:", *lines, sep="\n", file=stream)
+    in_sections = {name for _, names in _SECTIONS for name in names}
+    others = tuple(name for name in shown if name not in in_sections)
+    lines = ["Usage: dora COMMAND [ARGUMENTS]..."]
+    for title, names in (*_SECTIONS, ("More", others)):
+        rows = [f"  {name:{width}}  {shown[name].help}" for name in names if name in shown]
+        lines += ["", f"{title}:", *rows] if rows else []
+    print(*lines, "", _FIRST_STEPS, sep="\n", file=stream)
     print(
         "\nOptions:\n  -h, --help     Show this overview; `dora COMMAND --help` shows more\n"
         "  -V, --version  Show the version",

@@ -78,6 +78,8 @@ def list_nodes(wanted: str | None, layout: str, is_quiet: bool, host: str | None
     else:
         head = ["NODE", "STATUS", "PID", "CPU", "MEMORY", "RESTARTS"] + ([] if wanted else ["DATAFLOW"])
         print_table(head, [_row(info, one, has_dataflow=not wanted) for info, one in found])
+        if not found and not wanted:
+            click.echo("no dataflow is running; start one with `dora start FILE` or `dora run FILE`", err=True)
     return 0
 
 

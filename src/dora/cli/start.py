@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +11,7 @@ import click
 
 from dora.cli.durations import DURATION
 from dora.cli.run_settings import RunCommand, takes_env, takes_finish
-from dora.cli.targets import HELP, examples, service_options
+from dora.cli.targets import HELP, examples, is_this_machine, service_options
 
 if TYPE_CHECKING:
     from dora.control import Control
@@ -36,6 +35,8 @@ runs (attached: it ended well); 1: it could not be started, or failed.
 @click.option("--attach", is_flag=True, help="Show its logs until it ends; Ctrl-C stops it.")
 @click.option("--detach", is_flag=True, help="Return as soon as it runs.")
 @click.option("--uv", "uses_uv", is_flag=True, help="Nodes with a `build:` get a Python environment of their own.")
+@click.option("--locked", "is_locked", is_flag=True, help="Take the commits and checksums of the lock file.")
+@click.option("--lockfile", type=click.Path(path_type=Path), metavar="PATH", help="That file, not the one beside FILE.")
 @takes_env
 @click.option("--grace", "grace_s", type=DURATION, default=10.0, metavar="TIME", help="From STOP to SIGTERM (10s).")
 @takes_finish
@@ -47,15 +48,26 @@ def start(attach: bool, detach: bool, debug: bool, host: str | None, port: int |
     """Start a dataflow in the background."""
     if attach and detach:
         raise click.UsageError("--attach and --detach exclude each other")
+    if stated["lockfile"] is not None and not stated["is_locked"]:
+        raise click.UsageError("--lockfile needs --locked")
+    _check_name(stated["name"])
     _check(stated["path"], stated["env"])
     control = _service(host, port)
-    info = control.start("", request=_request(stated, is_local=host is None))
+    info = control.start("", request=_request(stated, is_local=is_this_machine(host)))
     click.echo(f"dataflow start triggered: {info.id}")
     if not attach and not detach:
         attach = sys.stdin.isatty()
         text = "attaching to dataflow (use `--detach` to run in background)"
         click.echo(text if attach else "non-interactive mode: running in background", err=True)
     return _attach(control, info) if attach else _report_start(control, info)
+
+
+def _check_name(name: str) -> None:
+    from dora.daemon.names import name_fault
+
+    fault = name_fault(name) if name else None
+    if fault is not None:
+        raise click.ClickException(f"--name {name!r}: {fault}")
 
 
 def _check(path: Path, env: dict[str, str]) -> None:
@@ -91,6 +103,8 @@ def _request(stated: dict[str, Any], *, is_local: bool) -> api.StartRequest:
         name=stated["name"],
         env=stated["env"],
         uses_uv=stated["uses_uv"],
+        is_locked=stated["is_locked"],
+        lockfile=os.path.abspath(stated["lockfile"]) if stated["lockfile"] else "",
         environ=dict(os.environ) if is_local else None,
         python=sys.executable if is_local else "",
         grace_s=stated["grace_s"],
@@ -122,5 +136,4 @@ def _attach(control: Control, info: api.DataflowInfo) -> int:
     """Show the logs until it ends; the first Ctrl-C stops it, the second kills it."""
     from dora.cli.attached import show_until_end
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return show_until_end(control, info)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dora.cli.durations import DURATION
-from dora.cli.targets import HELP, AnyControl, choose_dataflow, examples, open_control, open_service, service_options
+from dora.cli.targets import (
+    HELP,
+    AnyControl,
+    choose_dataflow,
+    examples,
+    is_this_machine,
+    open_control,
+    open_service,
+    service_options,
+)
 
 if TYPE_CHECKING:
     from dora.messages import api
@@ -129,7 +138,7 @@ def restart(wanted: str | None, name: str | None, grace_s: float | None, is_forc
         click.echo("no dataflow is running")
         return 0
     info = choose_dataflow(control, wanted)
-    is_local = where["host"] is None
+    is_local = is_this_machine(where["host"])
     again = control.restart(
         info.id,
         grace_s=grace_s,

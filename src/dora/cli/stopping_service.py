@@ -23,21 +23,26 @@ from dora.transport import rendezvous
 
 _PATIENCE_S: Final = 5.0
 _LOOK_S: Final = 0.01
+_WAYS_OUT: Final = (
+    "hint: `dora stop --all` stops them, `dora down --force` kills them, "
+    "`dora down --keep` ends the service alone and lets them go on"
+)
 
 
-def end_service(host: str | None, port: int | None, *, is_forced: bool) -> int:
+def end_service(host: str | None, port: int | None, *, is_forced: bool, keeps_dataflows: bool = False) -> int:
     """End the service; returns the exit code."""
     control = open_control(host, port)
     try:
         running = _background_runs(control)
     except DoraError as error:
-        if not is_forced or host is not None:
+        if not (is_forced or keeps_dataflows) or host is not None:
             raise
         click.echo(f"the service does not answer ({error}); ending its process", err=True)
         control, running = DirectControl(), []
-    if running and not is_forced and isinstance(control, Control):
-        print(f"error: {len(running)} dataflows are running:\n{listed(running)}", file=sys.stderr)
-        print("hint: `dora stop --all` or `dora down --force` stops them first", file=sys.stderr)
+    if running and not is_forced and not keeps_dataflows and isinstance(control, Control):
+        many = "1 dataflow is" if len(running) == 1 else f"{len(running)} dataflows are"
+        print(f"error: {many} running:\n{listed(running)}", file=sys.stderr)
+        print(_WAYS_OUT, file=sys.stderr)
         return 1
     if is_forced and running:
         click.echo(f"Stopping {len(running)} running dataflow(s) before teardown...")
@@ -45,12 +50,18 @@ def end_service(host: str | None, port: int | None, *, is_forced: bool) -> int:
             with contextlib.suppress(DoraError):
                 control.stop(info.id, is_forced=True)
     if isinstance(control, DirectControl):
-        return _without_service(running, is_forced=is_forced)
+        return _without_service(running, ends_holder=is_forced or keeps_dataflows)
     pid = control.shut_down().pid
     if host is None and port is None:
         _wait_for_end(pid)
     click.echo(f"the dora service has ended (pid {pid})")
+    if running and not is_forced:
+        click.echo(f"{_named(running)} go on without it; `dora up` finds them again", err=True)
     return 0
+
+
+def _named(running: list[api.DataflowInfo]) -> str:
+    return f"{len(running)} dataflow(s) ({', '.join(map(shown_name, running))})"
 
 
 def _background_runs(control: Control | DirectControl) -> list[api.DataflowInfo]:
@@ -58,10 +69,10 @@ def _background_runs(control: Control | DirectControl) -> list[api.DataflowInfo]
     return [info for info in infos if info.state not in api.ENDED and info.origin == BACKGROUND]
 
 
-def _without_service(running: list[api.DataflowInfo], *, is_forced: bool) -> int:
-    """Nobody answers; with --force a process that holds the lock all the same is killed."""
+def _without_service(running: list[api.DataflowInfo], *, ends_holder: bool) -> int:
+    """Nobody answers; with --force or --keep a process that holds the lock all the same is killed."""
     holder = _lock_holder()
-    if holder and is_forced:
+    if holder and ends_holder:
         with contextlib.suppress(ProcessLookupError):
             os.kill(holder, signal.SIGKILL)
         _wait_for_end(holder)
@@ -72,9 +83,8 @@ def _without_service(running: list[api.DataflowInfo], *, is_forced: bool) -> int
         print("hint: `dora down --force` kills it; dataflows go on", file=sys.stderr)
         return 1
     click.echo("the dora service is not running")
-    if running and not is_forced:
-        names = ", ".join(shown_name(info) for info in running)
-        click.echo(f"{len(running)} dataflows run without it ({names}); `dora stop --all` stops them", err=True)
+    if running and not holder:
+        click.echo(f"{_named(running)} run without it; `dora stop --all` stops them", err=True)
     return 0
 
 

@@ -82,6 +82,11 @@ def _address(host: str | None, port: int | None) -> str | None:
     return f"{f'[{host}]' if ':' in host else host}:{port or DEFAULT_PORT}"
 
 
+def is_this_machine(host: str | None) -> bool:
+    """Whether the service is on this machine, so that its dataflows get the environment of this command."""
+    return host is None or host == "localhost" or host.startswith("127.") or host == "::1"
+
+
 def choose_dataflow(control: AnyControl, wanted: str | None) -> api.DataflowInfo:
     """The dataflow with that name or id; None: the only one that runs, or the one that the user picks.
 
@@ -97,7 +102,16 @@ def choose_dataflow(control: AnyControl, wanted: str | None) -> api.DataflowInfo
         running = [info for info in known.dataflows if info.state not in api.ENDED]
         if len(running) > 1 and len(running) <= _MOST_OFFERED and sys.stdin.isatty() and sys.stderr.isatty():
             return _pick(running)
-        raise ControlError(api.Problem(code=error.code, message=str(error), hint=error.hint)) from None
+        hint = _how_to_name(running[0]) if running else error.hint
+        raise ControlError(api.Problem(code=error.code, message=str(error), hint=hint)) from None
+
+
+def _how_to_name(info: api.DataflowInfo) -> str:
+    """How the command that was typed is told which dataflow is meant."""
+    context = click.get_current_context()
+    name = info.name or info.id
+    has_option = any("-d" in parameter.opts for parameter in context.command.params)
+    return f"for example `{context.command_path}{' -d' if has_option else ''} {name}`"
 
 
 def _pick(running: list[api.DataflowInfo]) -> api.DataflowInfo:

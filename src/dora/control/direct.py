@@ -146,7 +146,7 @@ class DirectControl:
 
     def _choose(self, wanted: str) -> api.DataflowInfo:
         try:
-            return choose(self.dataflows().dataflows, wanted)
+            return choose(self.dataflows().dataflows, os.path.abspath(wanted) if "/" in wanted else wanted)
         except ChoiceError as error:
             raise ControlError(api.Problem(code=error.code, message=str(error), hint=error.hint)) from None
 

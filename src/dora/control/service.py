@@ -13,6 +13,7 @@ from dora.control.failures import ControlError
 from dora.control.http import Address, Answer, Exchange, lines_of
 from dora.errors import ProtocolError
 from dora.messages import api
+from dora.runs.choosing import ChoiceError, choose
 
 PATIENCE_S: Final = 30.0
 _STOP_EXTRA_S: Final = 60.0
@@ -62,7 +63,7 @@ class Control:
             wait: "started" or "ended": answer then, or as it is after `timeout_s`.
         """
         query = "" if wait is None else "?" + urlencode({"wait": wait, "timeout_s": timeout_s})
-        return self._ask("GET", _path(wanted) + query, api.DataflowInfo, timeout_s=PATIENCE_S + timeout_s)
+        return self._ask("GET", self._path(wanted) + query, api.DataflowInfo, timeout_s=PATIENCE_S + timeout_s)
 
     def start(
         self,
@@ -94,7 +95,7 @@ class Control:
             waits: false: return at once.
         """
         body = api.StopRequest(grace_s=grace_s, is_forced=is_forced, waits=waits)
-        return self._ask("POST", _path(wanted) + "/stop", api.DataflowInfo, body, timeout_s=_long(grace_s))
+        return self._ask("POST", self._path(wanted) + "/stop", api.DataflowInfo, body, timeout_s=_long(grace_s))
 
     def restart(
         self,
@@ -107,17 +108,17 @@ class Control:
     ) -> api.DataflowInfo:
         """Stop a dataflow if it runs, and start its file again under its name; returns the new one."""
         body = api.RestartRequest(grace_s=grace_s, is_forced=is_forced, environ=environ, python=python)
-        return self._ask("POST", _path(wanted) + "/restart", api.DataflowInfo, body, timeout_s=_long(grace_s))
+        return self._ask("POST", self._path(wanted) + "/restart", api.DataflowInfo, body, timeout_s=_long(grace_s))
 
     def stop_node(self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False) -> api.DataflowInfo:
         """Stop one node for good; returns at once."""
         body = api.NodeStopRequest(grace_s=grace_s, is_forced=is_forced)
-        return self._ask("POST", _path(wanted, node) + "/stop", api.DataflowInfo, body)
+        return self._ask("POST", self._path(wanted, node) + "/stop", api.DataflowInfo, body)
 
     def restart_node(self, wanted: str, node: str, *, grace_s: float = 5.0) -> api.DataflowInfo:
         """Stop one node and start it again, whatever its restart policy says; returns at once."""
         body = api.NodeRestartRequest(grace_s=grace_s)
-        return self._ask("POST", _path(wanted, node) + "/restart", api.DataflowInfo, body)
+        return self._ask("POST", self._path(wanted, node) + "/restart", api.DataflowInfo, body)
 
     def add_node(self, wanted: str, text: str, *, file: str = "node.yml", waits: bool = True) -> api.GraphChange:
         """Add a node to a dataflow that runs, and start it.
@@ -128,7 +129,7 @@ class Control:
             waits: return when it is ready, or has ended; false: at once.
         """
         body = api.NodeAddRequest(text=text, file=file, waits=waits)
-        return self._ask("POST", _path(wanted) + "/nodes", api.GraphChange, body, timeout_s=2 * PATIENCE_S)
+        return self._ask("POST", self._path(wanted) + "/nodes", api.GraphChange, body, timeout_s=2 * PATIENCE_S)
 
     def remove_node(
         self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False, waits: bool = True
@@ -139,7 +140,7 @@ class Control:
             waits: return when it is gone; false: at once.
         """
         body = api.NodeRemoveRequest(grace_s=grace_s, is_forced=is_forced, waits=waits)
-        return self._ask("POST", _path(wanted, node) + "/remove", api.GraphChange, body, timeout_s=_long(grace_s))
+        return self._ask("POST", self._path(wanted, node) + "/remove", api.GraphChange, body, timeout_s=_long(grace_s))
 
     def replace_node(
         self, wanted: str, node: str, text: str, *, file: str = "node.yml", grace_s: float = 5.0, waits: bool = True
@@ -152,7 +153,7 @@ class Control:
             waits: return when the new one is ready, or has ended; false: at once.
         """
         body = api.NodeReplaceRequest(text=text, file=file, grace_s=grace_s, waits=waits)
-        return self._ask("POST", _path(wanted, node) + "/replace", api.GraphChange, body, timeout_s=_long(grace_s))
+        return self._ask("POST", self._path(wanted, node) + "/replace", api.GraphChange, body, timeout_s=_long(grace_s))
 
     def connect_input(
         self,
@@ -175,16 +176,16 @@ class Control:
         body = api.ConnectRequest(
             source=source, target=target, is_instead=is_instead, queue_size=queue_size, queue_policy=queue_policy
         )
-        return self._ask("POST", _path(wanted) + "/connect", api.GraphChange, body)
+        return self._ask("POST", self._path(wanted) + "/connect", api.GraphChange, body)
 
     def disconnect_input(self, wanted: str, source: str, target: str) -> api.GraphChange:
         """Close an input that reads an output: it gets what is queued, then INPUT_CLOSED."""
         body = api.DisconnectRequest(source=source, target=target)
-        return self._ask("POST", _path(wanted) + "/disconnect", api.GraphChange, body)
+        return self._ask("POST", self._path(wanted) + "/disconnect", api.GraphChange, body)
 
     def forget(self, wanted: str) -> api.DataflowInfo:
         """Forget a dataflow that has ended; its log files stay."""
-        return self._ask("DELETE", _path(wanted), api.DataflowInfo)
+        return self._ask("DELETE", self._path(wanted), api.DataflowInfo)
 
     def clean(self) -> api.CleanResult:
         """Forget all that have ended; their log files stay."""
@@ -205,7 +206,22 @@ class Control:
         query: dict[str, object] = {"follow": str(follows).lower()}
         query |= {"node": node} if node else {}
         query |= {} if tail is None else {"tail": tail}
-        return self._stream(f"{_path(wanted)}/logs?{urlencode(query)}", lambda line: dict(msgspec.json.decode(line)))
+        return self._stream(
+            f"{self._path(wanted)}/logs?{urlencode(query)}", lambda line: dict(msgspec.json.decode(line))
+        )
+
+    def _path(self, wanted: str, node: str | None = None) -> str:
+        """Of a dataflow; one that is named by its file is looked up here: a path has no place in a path."""
+        if "/" in wanted:
+            wanted = self._id_of_file(wanted)
+        path = f"/v1/dataflows/{quote(wanted, safe='')}"
+        return path if node is None else f"{path}/nodes/{quote(node, safe='')}"
+
+    def _id_of_file(self, wanted: str) -> str:
+        try:
+            return choose(self.dataflows().dataflows, os.path.abspath(wanted)).id
+        except ChoiceError as error:
+            raise ControlError(api.Problem(code=error.code, message=str(error), hint=error.hint)) from None
 
     def _ask(
         self,
@@ -235,11 +251,6 @@ class Control:
                 raise ControlError(_problem(answer.status, b"".join(answer.body), self.address))
             for line in lines_of(answer.body):
                 yield read(line)
-
-
-def _path(wanted: str, node: str | None = None) -> str:
-    path = f"/v1/dataflows/{quote(wanted, safe='')}"
-    return path if node is None else f"{path}/nodes/{quote(node, safe='')}"
 
 
 def _long(grace_s: float | None) -> float:

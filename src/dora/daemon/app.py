@@ -117,7 +117,7 @@ def _check_version(request: HTTPConnection) -> None:
         raise ApiError(
             api.WRONG_VERSION,
             f"this service (dora {VERSION}) speaks version {api.VERSION} of its API, the client version {stated[:20]}",
-            "`dora down` and `dora up` with the dora of the client; running dataflows go on",
+            "`dora down --keep` and `dora up` with the dora of the client; running dataflows go on",
         )
 
 

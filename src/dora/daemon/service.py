@@ -341,8 +341,11 @@ class Service:
                 self._store.remember(views.summary(run.now), run.now.request)
             return
         record = self._starter.take_record(run.id) or run.ended
-        if not record.ended_ns:  # killed
-            record = msgspec.structs.replace(record, ended_ns=time.time_ns())
+        if not record.ended_ns:  # killed, or by a mistake of ours
+            said = self._starter.last_words(run.id)
+            report = f"its runner broke down; it said last:\n{said}" if said else record.report
+            record = msgspec.structs.replace(record, ended_ns=time.time_ns(), report=report)
+        run.ended = record
         self._starter.forget(run.id)
         self._store.remember(views.ended(record), run.now.request)
 

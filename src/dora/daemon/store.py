@@ -20,6 +20,7 @@ from dora.messages import api
 
 VERSION: Final = 1
 MOST_ENDED: Final = 200
+_IN_MEMORY: Final = ":memory:"
 _MOVED: Final = ".unreadable"
 _TABLES: Final = """
 CREATE TABLE dataflows (id TEXT PRIMARY KEY, ended_ns INTEGER, info BLOB NOT NULL, request TEXT NOT NULL);
@@ -117,7 +118,7 @@ class Store:
             return _open(self._path)
         except (sqlite3.Error, _OtherVersion) as second:
             self._warn(f"{self._path}: {second}; the history is kept in memory only")
-            return _open(":memory:")
+            return _open(_IN_MEMORY)
 
 
 class _OtherVersion(Exception):
@@ -126,6 +127,10 @@ class _OtherVersion(Exception):
 
 
 def _open(path: str) -> sqlite3.Connection:
+    if path != _IN_MEMORY:
+        with contextlib.suppress(OSError):  # sqlite says what is wrong
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # `--env` may hold secrets
+            os.chmod(path, 0o600)
     base = sqlite3.connect(path, timeout=2.0)
     try:
         base.execute("PRAGMA synchronous = OFF")  # a power cut may cost the history, nothing else

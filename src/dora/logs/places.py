@@ -104,7 +104,8 @@ def choose_run(runs: Sequence[Run], wanted: str | None, base: Path) -> Run:
     if wanted is None:
         return runs[0]
     for run in runs:
-        if wanted in (run.id, run.name, run.file, os.path.basename(run.file)) and wanted:
+        file = os.path.basename(run.file)
+        if wanted and wanted in (run.id, run.name, run.file, file, os.path.splitext(file)[0]):
             return run
     starts = [run for run in runs if len(wanted) >= 4 and run.id.startswith(wanted.lower())]
     if len(starts) == 1:

@@ -89,6 +89,8 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
         file: absolute path of the dataflow file.
         name: unique among running dataflows; made up if empty.
         env: as `dora run --env`.
+        is_locked: take the commits and checksums of the lock file.
+        lockfile: absolute path of that file; empty: the one beside `file`.
         environ: the environment of the nodes; null: the service's own.
         python: the interpreter that runs it; empty: the service's own.
         grace_s: from STOP to SIGTERM.
@@ -98,6 +100,8 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, msgspec.Meta(extra_json_schema={"pattern": NAME_PATTERN})] = ""
     env: dict[str, str] = {}
     uses_uv: bool = False
+    is_locked: bool = False
+    lockfile: str = ""
     environ: dict[str, str] | None = None
     python: str = ""
     grace_s: float = 10.0

@@ -23,12 +23,16 @@ _MAX_ROTATED_FILES: Final = 5
 
 
 class RunLog:
-    """The file of dora's own lines, and the mark that the run goes on."""
+    """The file of dora's own lines, and the mark that the run goes on.
 
-    def __init__(self, folder: Path, dataflow: Dataflow, *, warn: Callable[[str], None]) -> None:
+    Args:
+        name: of a run in the background; else the dataflow file names it.
+    """
+
+    def __init__(self, folder: Path, dataflow: Dataflow, *, name: str = "", warn: Callable[[str], None]) -> None:
         self._file = LogFile(file_of(folder, OWN), _MAX_SIZE_BYTES, _MAX_ROTATED_FILES, warn=warn)
         self._lock_fd = lock_run(folder)
-        fields: dict[str, object] = {"name": dataflow.path.stem, "file": dataflow.file or str(dataflow.path)}
+        fields: dict[str, object] = {"name": name or dataflow.path.stem, "file": dataflow.file or str(dataflow.path)}
         self.add(f"running {fields['file']}", fields=fields)
 
     def add(

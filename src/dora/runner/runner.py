@@ -96,7 +96,8 @@ class Runner:
         self._log_outputs = LogOutputs(launcher.dataflow, launcher.dataflow_id, self._page, self._own_arena)
         self._log_dir = launcher.dataflow.working_dir / places.FOLDER / launcher.dataflow_id
         self._warn_of_file = first_only(console.note)
-        self._run_log = RunLog(self._log_dir, launcher.dataflow, warn=self._warn_of_file)
+        name = "" if options.background is None else options.background.name
+        self._run_log = RunLog(self._log_dir, launcher.dataflow, name=name, warn=self._warn_of_file)
         self._crew = crew = Crew(launcher, self._server, self._wiring, self._log_outputs, make_log=self._make_log)
         self._pipes = OutputPipes(reactor, console, crew.logs)
         self._seen_version = -1
@@ -283,7 +284,7 @@ class Runner:
         summary = RunSummary(
             outcomes=complete_all(supervisor.outcomes(), self._launcher, self._crew.logs),
             inputs=input_counts(supervisor.topology.counted, self._page),
-            log_dir=_shown(str(self._log_dir)) if self._crew.logs else None,
+            log_dir=self._shown_log_dir() if self._crew.logs else None,
             skipped_console_lines=self._console.skipped_lines,
             lost_log_lines=self._crew.lost_log_lines + sum(log.file.lost_lines for log in self._crew.logs.values()),
             failure=supervisor.failure,
@@ -300,6 +301,17 @@ class Runner:
             self._console.note(text)
         return 1 if supervisor.has_failed else 0
 
+    def _shown_log_dir(self) -> str:
+        """As typed in the current directory; who reads the report of a background run may be anywhere."""
+        path = str(self._log_dir)
+        if self._options.background is not None:
+            return path
+        try:
+            relative = os.path.relpath(path)
+        except FileNotFoundError:  # the directory was removed while we ran
+            return path
+        return path if relative.startswith("..") else relative
+
     def _tell_end(self, report: str) -> None:
         """To the record of the run first: who hears of the end may look for it."""
         has_failed = self._supervisor.has_failed
@@ -311,9 +323,3 @@ class Runner:
         self._desk.end(ended)
         self._admin_server.close()
         self._admin.close()
-
-
-def _shown(path: str) -> str:
-    """The path as a user in the current directory would type it."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative

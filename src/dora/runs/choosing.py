@@ -1,4 +1,4 @@
-"""Which dataflow is meant: an id, the beginning of one, or a name (dora cli, section 2.4).
+"""Which dataflow is meant: an id, the beginning of one, a name, or the file of what runs (dora cli, section 2.4).
 
 Strategy: what runs goes before what is over; of several that are over under one name, the latest is meant.
 """
@@ -6,6 +6,7 @@ Strategy: what runs goes before what is over; of several that are over under one
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -42,6 +43,15 @@ def choose(dataflows: Sequence[api.DataflowInfo], wanted: str) -> api.DataflowIn
     for found in dataflows:
         if wanted in (found.id, found.name) and wanted:
             return found
+    by_file = [found for found in dataflows if _is_named_by_file(found, wanted)]
+    if len(by_file) == 1:
+        return by_file[0]
+    if by_file:
+        raise ChoiceError(
+            api.AMBIGUOUS,
+            f"{len(by_file)} dataflows of {wanted.strip('()')} are running:\n{listed(by_file)}",
+            "use a name or an id",
+        )
     starts = [found for found in dataflows if len(wanted) >= _SHORTEST_PREFIX and found.id.startswith(wanted.lower())]
     if len(starts) == 1:
         return starts[0]
@@ -78,7 +88,14 @@ def listed(dataflows: Sequence[api.DataflowInfo]) -> str:
 
 def shown_name(found: api.DataflowInfo) -> str:
     """Its name; of one in somebody's terminal, its file."""
-    return found.name or f"({found.file.rpartition('/')[2]})"
+    return found.name or f"({os.path.basename(found.file)})"
+
+
+def _is_named_by_file(found: api.DataflowInfo, wanted: str) -> bool:
+    """Of what runs the file says enough; one in somebody's terminal has no other name, and stands so in lists."""
+    if found.state in api.ENDED:
+        return False
+    return wanted in (found.file, os.path.basename(found.file), shown_name(found))
 
 
 def _unknown(dataflows: Sequence[api.DataflowInfo], wanted: str) -> ChoiceError:

@@ -8,6 +8,7 @@ by rename, after its socket listens.  Whether a run is alive is asked of its soc
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -89,6 +90,8 @@ def make_base(base: str, *, is_asked_for: bool) -> None:
     """Make sure that `base` is a directory of ours alone; its parents are only made where the user named it."""
     if is_asked_for:
         os.makedirs(base, 0o700, exist_ok=True)
+        if not os.access(base, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "cannot be written")
         return
     try:
         os.mkdir(base, 0o700)
