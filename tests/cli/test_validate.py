@@ -71,6 +71,15 @@ def test_program_that_a_build_makes_is_not_missed_beside_errors(capsys: Capture)
     assert "b.py" not in capsys.readouterr().err
 
 
+def test_node_of_another_machine_is_a_warning(capsys: Capture) -> None:
+    Path("far.yml").write_text("nodes: [{id: a, path: a.py, deploy: {machine: arm}}]")
+    assert run_command(["validate", "far.yml"]) == 0
+    expected = (
+        "warning: far.yml:1:9: node 'a' has 'deploy', but this dora runs all nodes on this machine; remove 'deploy'"
+    )
+    assert capsys.readouterr().err.splitlines()[0] == expected
+
+
 def test_warnings_are_errors_when_strict(capsys: Capture) -> None:
     assert run_command(["validate", "--strict", "odd.yml"]) == 1
     assert "error: odd.yml:7:3: node 'b': unknown key 'input'" in capsys.readouterr().err

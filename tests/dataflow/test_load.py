@@ -36,7 +36,7 @@ def test_seed_hello_world_loads_without_a_warning(load: Load, tmp_path: Path) ->
 
 def test_root_fields_have_defaults(load: Load) -> None:
     found = load(HELLO)
-    assert (found.env, found.health_check_interval_s, found.exit_when_nodes_finish) == ({}, 5.0, False)
+    assert (found.env, found.exit_when_nodes_finish) == ({}, False)
     assert (found.strict_types, found.type_rules, found.deploy, found.timer_nodes) == (False, (), None, {})
 
 
@@ -44,7 +44,7 @@ def test_root_fields_are_read(load: Load) -> None:
     rule = "type_rules: [{from: std/core/v1/Int8, to: std/core/v1/Bool}]"
     text = f"health_check_interval: 0.1\nexit_when_nodes_finish: true\nstrict_types: true\n{rule}\n"
     found = load(text + HELLO)
-    assert (found.health_check_interval_s, found.exit_when_nodes_finish, found.strict_types) == (0.1, True, True)
+    assert (found.exit_when_nodes_finish, found.strict_types) == (True, True)
     assert found.type_rules == (("std/core/v1/Int8", "std/core/v1/Bool"),)
 
 

@@ -110,5 +110,5 @@ def test_process_environment_is_the_default(load: Load) -> None:
 
 def test_node_that_asks_for_a_machine_does_not_run_here(load: Load) -> None:
     dataflow = load("nodes:\n- {id: a, path: a.py, deploy: {machine: m}}\n- {id: b, path: b.py}")
-    expected = "2:3: node 'a' has 'deploy': 'dora run' is for this machine; use 'dora start', or remove 'deploy'"
+    expected = "2:3: node 'a' has 'deploy', but this dora runs all nodes on this machine; remove 'deploy'"
     assert check_local(dataflow) == [f"{dataflow.path}:{expected}"]

@@ -141,7 +141,7 @@ def test_shell_node_that_was_not_allowed(flow: Flow) -> None:
 def test_node_for_another_machine(flow: Flow) -> None:
     write(flow, "nodes:\n- id: camera\n  path: camera.py\n  deploy: {machine: robot}\n")
     write(flow, "", "camera.py")
-    text = "error: flow.yml:2:3: node 'camera' has 'deploy': 'dora run' is for this machine; use 'dora start'"
+    text = "error: flow.yml:2:3: node 'camera' has 'deploy', but this dora runs all nodes on this machine"
     assert refused(flow, "flow.yml").startswith(text)
 
 

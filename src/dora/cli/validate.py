@@ -12,7 +12,7 @@ import click
 from dora.cli.problems import parse_problem, print_problems
 from dora.dataflow.descriptor import Dataflow, Node, OutputSource, Source
 from dora.dataflow.load import load_dataflow
-from dora.dataflow.programs import check_sources
+from dora.dataflow.programs import check_local, check_sources
 from dora.errors import DescriptorError
 
 _EPILOG: Final = """\b
@@ -59,7 +59,7 @@ def _check(path: Path, *, is_strict: bool, has_strict_types: bool) -> _Result:
         dataflow = load_dataflow(path, has_strict_types=has_strict_types, looks_for_programs=True)
     except DescriptorError as error:
         return _Result(path, None, error.problems, [])
-    warnings = [*dataflow.warnings, *check_sources(dataflow)]
+    warnings = [*dataflow.warnings, *check_sources(dataflow), *check_local(dataflow)]
     return _Result(path, dataflow, warnings, []) if is_strict else _Result(path, dataflow, [], warnings)
 
 

@@ -248,7 +248,6 @@ class Dataflow(NamedTuple):
     modules: tuple[Module, ...] = ()
     files: tuple[Path, ...] = ()
     timer_nodes: dict[str, str] = _NONE
-    health_check_interval_s: float = 5.0
     exit_when_nodes_finish: bool = False
     strict_types: bool = False
     type_rules: tuple[tuple[str, str], ...] = ()

@@ -166,7 +166,6 @@ def _finish(path: Path, reading: Reading, overrides: Mapping[str, str]) -> Dataf
         modules=reading.modules,
         files=tuple(Path(os.path.abspath(file)) for file in reading.files),
         timer_nodes={draft.id: draft.timer.text for draft in drafts if draft.timer is not None},
-        health_check_interval_s=fields.get("health_check_interval", 5.0),
         exit_when_nodes_finish=fields.get("exit_when_nodes_finish", False),
         strict_types=fields.get("strict_types", False),
         type_rules=tuple((rule.get("from", ""), rule.get("to", "")) for rule, _ in fields.get("type_rules", [])),

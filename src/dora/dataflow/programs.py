@@ -21,6 +21,9 @@ SHELL: Final = "shell"
 MAX_ARGS: Final = 262_144
 """A program takes hardly more, and splitting takes time."""
 
+ONE_MACHINE: Final = "this dora runs all nodes on this machine"
+"""What stands in the way of `deploy`."""
+
 EXPANDED_VARIABLES: Final = ("HOME", "USER", "PWD", "DORA_WORKSPACE", "CARGO_MANIFEST_DIR")
 
 _REFERENCE: Final = re.compile(
@@ -119,12 +122,12 @@ def missing(
 
 
 def check_local(dataflow: Dataflow) -> list[str]:
-    """Nodes that `dora run` cannot run because they ask for a machine (`deploy`)."""
+    """Nodes that cannot be run because they ask for a machine (`deploy`)."""
     report = Report(dataflow.file)
     for node in dataflow.nodes:
         if node.deploy is not None:
-            text = f"node '{node.id}' has 'deploy': 'dora run' is for this machine"
-            report.error(Place(node.line, node.column, node.file), text, "use 'dora start', or remove 'deploy'")
+            text = f"node '{node.id}' has 'deploy', but {ONE_MACHINE}"
+            report.error(Place(node.line, node.column, node.file), text, "remove 'deploy'")
     return report.error_lines()
 
 

@@ -130,7 +130,7 @@ _EVERY_KIND: Final = (
     Field("name", TEXT, "Name for people."),
     Field("description", TEXT, "What the node is for."),
     Field("env", _ENV, "Environment of the node, on top of the dataflow's `env`."),
-    Field("deploy", _DEPLOY, "Which machine the node runs on."),
+    Field("deploy", _DEPLOY, "Which machine the node runs on; not here yet: run and start refuse it."),
 )
 
 _SOURCE: Final = (
@@ -158,7 +158,7 @@ _PORTS: Final = (
     Field(
         "output_framing",
         map_of(one_of("raw", "arrow-ipc"), "from output to raw or arrow-ipc"),
-        "Encoding of each output on the wire; receivers see no difference.",
+        "Accepted; receivers see no difference, dora chooses how messages travel.",
     ),
     Field(
         "output_metadata",
