@@ -221,6 +221,7 @@ CASES = [
     Case("chain-512", latency("chain", 512, 100, warm_up_s=2)),
     *(Case(f"operators-{size}", operators(size)) for size in (512, 4_000_000)),
     *(Case(f"operators-apart-{size}", latency("operators-apart", size, 200)) for size in (512, 4_000_000)),
+    *(Case(f"operators-as-nodes-{size}", latency("latency", size, 200)) for size in (512, 4_000_000)),
     Case("cpu-500-hz", cpu_cost),
     Case("hello-world", hello_world),
     Case("memory", memory),

@@ -101,6 +101,7 @@ WITHOUT_BUDGET = [
         for case, what in (
             ("operators", "operator to operator, in one process here, in two on dora-rs"),
             ("operators-apart", "operator to operator, in two processes on both"),
+            ("operators-as-nodes", "node to node beside them"),
         )
     ),
     Row("fan-out, last receiver p99", "fan-out-512", "p99_us", "us"),

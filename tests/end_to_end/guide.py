@@ -29,7 +29,10 @@ def print_inputs(flow: Flow, name: str, **inputs: str) -> None:
 
 
 def _roomy(**inputs: str) -> dict[str, dict[str, str | int]]:
-    """Inputs whose queues hold everything, however slow the machine is."""
+    """Inputs whose queues hold everything, however slow the machine is: not of a guide's node, but of those that print.
+
+    What a relay sends comes as fast as what it receives, and yet it waits in between: its sends are no burst.
+    """
     return {name: {"source": source, "queue_size": 100} for name, source in inputs.items()}
 
 
@@ -79,10 +82,10 @@ async def fetch_data(value):
 
 
 def asynchronous(flow: Flow, name: str, count: int) -> None:
-    """The asyncio node, fed with so many messages; the guide's loop takes 50 events at most."""
+    """The asyncio node, fed with so many messages at once; the guide's loop takes 50 events at most."""
     flow.node(f"{name}-source", COUNT.format(count=count), outputs=["out"])
     code = "import asyncio\n" + FETCH + snippet("async.py")
-    flow.node(name, code, inputs=_roomy(**{"in": f"{name}-source/out"}), outputs=["result"])
+    flow.node(name, code, inputs={"in": f"{name}-source/out"}, outputs=["result"])
     print_inputs(flow, f"{name}-reader", result=f"{name}/result")
 
 

@@ -111,6 +111,16 @@ def test_nested_array_holds_its_chunk(node: Node, feed: Feed) -> None:
     assert child.to_pylist() == [1, 2, 3] * 1_000
 
 
+def test_struct_of_large_lists_is_an_array_like_any_other(node: Node, feed: Feed) -> None:
+    numbers = np.arange(500_000)
+    offsets = pa.array([0, len(numbers)], pa.int32())
+    names = ["left", "right"]
+    feed.send(array=pa.StructArray.from_arrays([pa.ListArray.from_arrays(offsets, numbers)] * 2, names=names))
+    value = node.next()["value"]
+    assert sum(buffer.size for buffer in value.buffers() if buffer) >= 2 * numbers.nbytes
+    assert all((value.field(name)[0].values.to_numpy() == numbers).all() for name in names)
+
+
 @pytest.mark.parametrize("array", [SMALL, LARGE], ids=["copied", "mapped"])
 def test_view_of_a_received_array_refuses_writing(node: Node, feed: Feed, array: Any) -> None:
     feed.send(array=array)
@@ -176,6 +186,15 @@ def test_each_event_has_metadata_of_its_own(node: Node, feed: Feed) -> None:
     feed.send(1, 2)
     node.next()["metadata"]["mine"] = 1
     assert "mine" not in node.next()["metadata"]
+
+
+def test_metadata_are_a_plain_dict_that_can_be_sent_on(node: Node, feed: Feed) -> None:
+    feed.send(1, metadata={"camera.left": "x"})
+    first = node.next()["metadata"]
+    feed.send(2, metadata=first)
+    second = node.next()["metadata"]
+    assert type(first) is dict
+    assert first == second == {"camera.left": "x", "timestamp": first["timestamp"]}
 
 
 # -- damage --------------------------------------------------------------------------------------------------
