@@ -235,3 +235,28 @@ def test_threads_that_send_at_once_keep_each_its_order(runner: FakeRunner, aside
     for start in range(0, 2000, 500):
         mine = [number for number in found if start <= number < start + 500]
         assert mine == sorted(mine)
+
+
+def test_reader_that_was_disconnected_keeps_what_is_queued_for_it(runner: FakeRunner) -> None:
+    cut, other = runner.sink("out"), runner.sink("out")
+    node = runner.node()
+    send(node, 1, 2)
+    runner.say(m.RemoveOutputEdge(cut.message.edge, is_read=True))
+    send(node, 3)
+    assert (taken(cut), taken(other)) == ([1, 2], [1, 2, 3])
+    assert cut.is_ended
+
+
+def test_memory_of_a_disconnected_reader_comes_back_when_it_has_read(runner: FakeRunner) -> None:
+    cut = runner.sink("out")
+    node = runner.node()
+    node.send_output("out", pa.array(range(10_000)))
+    runner.say(m.RemoveOutputEdge(cut.message.edge, is_read=True))
+    send(node, 1)
+    output = node._session.outputs["out"]
+    assert output._arena.used_chunks == 2
+    cut.take_all()
+    cut.die()
+    output._reclaim()
+    assert output._arena.used_chunks == 1  # the one with the types
+    assert output._retired == []

@@ -352,3 +352,37 @@ def test_outputs_of_two_threads_do_not_mix_up_their_queues(join: Join) -> None:
 
     in_threads(*[partial(run, join(5), stride) for stride in (7, 8, 30)])
     assert not wrong
+
+
+# -- edges that were disconnected ----------------------------------------------------------------------------
+
+
+def test_reader_of_a_retired_edge_takes_what_is_queued_then_sees_the_end(join: Join) -> None:
+    joined = join(10)
+    push_all(joined, P, P)
+    joined.sender.retire()
+    assert not joined.sender.is_over()
+    assert joined.pop_all() == [0, 1]
+    assert joined.reader.is_ended
+
+
+def test_retired_edge_is_over_when_its_reader_has_let_go_of_it(join: Join) -> None:
+    joined = join(10)
+    push_all(joined, P, P)
+    joined.sender.retire()
+    joined.pop_all()
+    assert not joined.sender.is_over()
+    joined.reader.abandon()
+    assert joined.sender.is_over()
+    assert joined.arena.used_chunks == 0
+
+
+def test_what_the_reader_of_a_retired_edge_never_took_counts_as_dropped(join: Join) -> None:
+    joined = join(10)
+    push_all(joined, P, P, P)
+    joined.sender.retire()
+    joined.pop()
+    joined.reader.abandon()
+    assert joined.sender.is_over()
+    assert (joined.counts.sent, joined.counts.dropped, joined.counts.taken) == (3, 2, 1)
+    assert joined.arena.used_chunks == 0

@@ -11,10 +11,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from dora.dataflow.descriptor import OutputSource
+from dora.dataflow.descriptor import Input, OutputSource
 from dora.dataflow.live_node import LiveNode, read_live_node
 from dora.dataflow.live_wires import INPUT, NODE, OUTPUT, Wired, WireFault, Wish, connect, disconnect
-from dora.errors import DescriptorError
+from dora.errors import DescriptorError, ResourceError
 from dora.messages import runner_daemon as messages
 from dora.runner import stimuli as s
 from dora.runner.admin import Refusal, Visitor
@@ -22,6 +22,7 @@ from dora.runner.launch import Launcher
 from dora.runner.state.node_life import NodeLife, Phase
 from dora.runner.state.supervisor import Supervisor
 from dora.runner.state.topology import Topology
+from dora.transport import pipes
 
 _MOST_NODES: Final = 10_000
 _SPARE_DESCRIPTORS: Final = 16
@@ -115,6 +116,7 @@ class GraphDesk:
             if sender.phase is Phase.ENDED:
                 raise Refusal(messages.NOT_POSSIBLE, f"node `{sender.id}` has ended: it sends nothing any more")
         self._check_descriptors()
+        self._check_queue(wired)
         self._rewire(wired, visitor)
 
     def _disconnect(self, request: messages.Disconnect, visitor: Visitor) -> None:
@@ -150,6 +152,8 @@ class GraphDesk:
         try:
             live = read_live_node(text, file, self.topology.dataflow, environ=environ, replaces=replaces)
             self._check_descriptors()
+            for port in live.stated.node.inputs.values():
+                _try_queue(port)
             self._launcher.prepare(live.stated.node)
         except DescriptorError as error:
             verb = "added" if replaces is None else "put there"
@@ -175,6 +179,10 @@ class GraphDesk:
             text = f"{live.stated.node.file}: a node in the place of `{life.id}` must have {', and '.join(missing)}"
             raise Refusal(messages.WRONG_NODE, f"{text}; add it, or `dora node disconnect` it first")
 
+    def _check_queue(self, wired: Wired) -> None:
+        node = next(node for node in wired.dataflow.nodes if node.id == wired.reader.id)
+        _try_queue(node.inputs[wired.input])
+
     def _check_descriptors(self) -> None:
         """Edges need some here for a moment; who has none must not find out in the middle of the change."""
         probes: list[int] = []
@@ -187,6 +195,16 @@ class GraphDesk:
         finally:
             for fd in probes:
                 os.close(fd)
+
+
+def _try_queue(port: Input) -> None:
+    """Make its pipes and close them again: the machine may refuse queues that deep."""
+    try:
+        fds = pipes.make_edge(port.queue_size)
+    except ResourceError as error:
+        raise Refusal(messages.NOT_POSSIBLE, f"input `{port.id}`: {error}") from None
+    for fd in fds:
+        os.close(fd)
 
 
 def unknown_node(node: str, names: Iterable[str]) -> Refusal:
