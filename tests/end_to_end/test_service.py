@@ -210,7 +210,7 @@ def test_systemd_is_told_and_no_home_is_needed(world: World) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(path)
         systemd.settimeout(20)
-        del world.environment["HOME"]
+        world.environment.pop("HOME", None)
         world.environment["NOTIFY_SOCKET"] = path
         world.says("up")
         assert b"READY=1" in systemd.recv(4096)

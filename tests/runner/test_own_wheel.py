@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import dora
-from dora.runner.own_wheel import own_version, own_wheel
+from dora.runner.own_wheel import cache_dir, own_version, own_wheel
 
 INFO = f"dora_rs-{dora.__version__}.dist-info"
 
@@ -17,6 +17,16 @@ INFO = f"dora_rs-{dora.__version__}.dist-info"
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return own_wheel(tmp_path_factory.mktemp("cache"))
+
+
+def test_user_whom_the_system_does_not_know_has_a_cache_beside_the_dataflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # what Python does without HOME and entry in passwd
+    assert cache_dir({}, tmp_path / "instead") == tmp_path / "instead"
+    assert cache_dir({"XDG_CACHE_HOME": "relative"}, tmp_path / "instead") == tmp_path / "instead"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wheel_is_of_the_version_that_runs(wheel: Path) -> None:

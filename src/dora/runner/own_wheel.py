@@ -26,8 +26,14 @@ _WHEEL: Final = "Wheel-Version: 1.0\nGenerator: dora\nRoot-Is-Purelib: true\nTag
 
 
 def cache_dir(environ: Mapping[str, str], instead: Path) -> Path:
-    """The user's cache, where the wheel is kept; `instead` where there is none."""
+    """The user's cache, where the wheel is kept; `instead` where there is none.
+
+    A relative XDG_CACHE_HOME is none (XDG base directory specification), and `~` stays as it is for a user without
+    HOME whom the system does not know, as in `docker run --user 1234`.
+    """
     home = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    if not os.path.isabs(home):
+        return instead
     cache = Path(home, "dora")
     try:
         cache.mkdir(parents=True, exist_ok=True)
