@@ -244,4 +244,5 @@ def test_reader_that_dies_with_arrays_gives_them_back(flow: Flow) -> None:
     ended = flow.run()
     assert ended.code == 0, ended
     used = json.loads(flow.said("sender")[-1])
-    assert used[-1] <= used[1] * 1.3, used
+    two_rounds = 2 * 20 * 8_000_000  # what a dead reader holds comes back when the runner has seen its end
+    assert used[-1] <= two_rounds * 1.1, used
