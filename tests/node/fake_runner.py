@@ -175,7 +175,7 @@ class FakeRunner:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DORA_ARENA_BYTES", str(1 << 26))
         monkeypatch.setattr(Link, "_lose", _lose)
-        monkeypatch.setattr(node_module, "bridge_logging", lambda journal: None)
+        monkeypatch.setattr(node_module, "bridge_logging", lambda log: None)
         self._monkeypatch = monkeypatch
         self._path = str(folder / "nodes.sock")
         self._listener = control.listen(self._path)

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
 
 from dora.messages import node_runner as m
 from dora.node import outputs as outputs_module
+from dora.node.node import Node
 from dora.transport import control
-from node.fake_runner import FakeRunner, wait_until
+from node.fake_runner import FakeRunner, Sink, wait_until
 from node.interruptions import signalled_when
-from node.sending import Start, send, taken
+from node.sending import Aside, Start, send, taken
+
+
+class Blocked(NamedTuple):
+    """A node in the middle of a send that waits, its reader, and the thread that sends."""
+
+    node: Node
+    sink: Sink
+    sending: Aside
+
+
+@pytest.fixture
+def blocked(runner: FakeRunner, aside: Start) -> Blocked:
+    """Message 2 waits: message 1 fills the queue of the output's one lossless reader."""
+    sink = runner.sink("out", queue_size=1, is_lossless=True)
+    node = runner.node()
+    send(node, 1)
+    sending = aside(lambda: send(node, 2))
+    runner.wait_until_blocked()
+    return Blocked(node, sink, sending)
+
 
 # -- lossless ------------------------------------------------------------------------------------------------
 
@@ -99,33 +120,23 @@ def test_flush_goes_past_a_full_lossless_queue(runner: FakeRunner) -> None:
     assert taken(sink) == [3]
 
 
-def test_blocked_sends_are_published_and_taken_back(runner: FakeRunner, aside: Start) -> None:
-    sink = runner.sink("out", queue_size=1, is_lossless=True)
-    node = runner.node()
-    send(node, 1)
-    sending = aside(lambda: send(node, 2))
-    runner.wait_until_blocked()
-    assert sink.counts.waiting
-    sink.take()
-    sending.join()
-    assert (runner.counts.blocked, sink.counts.waiting) == (0, 0)
+def test_blocked_sends_are_published_and_taken_back(runner: FakeRunner, blocked: Blocked) -> None:
+    assert blocked.sink.counts.waiting
+    blocked.sink.take()
+    blocked.sending.join()
+    assert (runner.counts.blocked, blocked.sink.counts.waiting) == (0, 0)
 
 
 # -- stop ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_lossless_send_gives_up_half_a_second_after_the_stop(runner: FakeRunner, aside: Start) -> None:
-    sink = runner.sink("out", queue_size=1, is_lossless=True)
-    node = runner.node()
-    send(node, 1)
-    sending = aside(lambda: send(node, 2))
-    runner.wait_until_blocked()
+def test_lossless_send_gives_up_half_a_second_after_the_stop(runner: FakeRunner, blocked: Blocked) -> None:
     begun = time.monotonic()
     runner.say(m.Stop())
-    sending.join()
+    blocked.sending.join()
     assert 0.4 < time.monotonic() - begun < 2
-    assert (taken(sink), sink.counts.sent, sink.counts.dropped) == ([1], 2, 1)
+    assert (taken(blocked.sink), blocked.sink.counts.sent, blocked.sink.counts.dropped) == ([1], 2, 1)
 
 
 def test_message_given_up_counts_as_dropped_at_every_reader(
@@ -148,47 +159,32 @@ def test_message_with_room_is_sent_after_the_stop(runner: FakeRunner) -> None:
     assert taken(sink) == [1, 2]
 
 
-def test_reader_that_makes_room_after_the_stop_gets_the_message(runner: FakeRunner, aside: Start) -> None:
-    sink = runner.sink("out", queue_size=1, is_lossless=True)
-    node = runner.node()
-    send(node, 1)
-    sending = aside(lambda: send(node, 2))
-    runner.wait_until_blocked()
+def test_reader_that_makes_room_after_the_stop_gets_the_message(runner: FakeRunner, blocked: Blocked) -> None:
     runner.say(m.Stop())
-    sink.take()
-    sending.join()
-    assert taken(sink) == [2]
+    blocked.sink.take()
+    blocked.sending.join()
+    assert taken(blocked.sink) == [2]
 
 
 # -- readers that die ----------------------------------------------------------------------------------------
 
 
-def test_dead_reader_ends_no_wait_before_the_verdict(runner: FakeRunner, aside: Start) -> None:
-    sink = runner.sink("out", queue_size=1, is_lossless=True)
-    node = runner.node()
-    send(node, 1)
-    sending = aside(lambda: send(node, 2))
-    runner.wait_until_blocked()
-    sink.die()
-    wait_until(lambda: node._session.outputs["out"]._edges[0].is_hung_up)
-    assert sending.is_running
-    runner.say(m.RemoveOutputEdge(sink.message.edge))
-    sending.join()
+def test_dead_reader_ends_no_wait_before_the_verdict(runner: FakeRunner, blocked: Blocked) -> None:
+    blocked.sink.die()
+    wait_until(lambda: blocked.node._session.outputs["out"]._edges[0].is_hung_up)
+    assert blocked.sending.is_running
+    runner.say(m.RemoveOutputEdge(blocked.sink.message.edge))
+    blocked.sending.join()
 
 
-def test_wait_for_a_dead_reader_does_not_spin(runner: FakeRunner, aside: Start) -> None:
-    sink = runner.sink("out", queue_size=1, is_lossless=True)
-    node = runner.node()
-    send(node, 1)
-    sending = aside(lambda: send(node, 2))
-    runner.wait_until_blocked()
-    sink.die()
-    wait_until(lambda: node._session.outputs["out"]._edges[0].is_hung_up)
+def test_wait_for_a_dead_reader_does_not_spin(runner: FakeRunner, blocked: Blocked) -> None:
+    blocked.sink.die()
+    wait_until(lambda: blocked.node._session.outputs["out"]._edges[0].is_hung_up)
     before = time.process_time()
     threading.Event().wait(0.2)
     assert time.process_time() - before < 0.1
-    runner.say(m.RemoveOutputEdge(sink.message.edge))
-    sending.join()
+    runner.say(m.RemoveOutputEdge(blocked.sink.message.edge))
+    blocked.sending.join()
 
 
 def test_restarted_reader_gets_what_waited_and_what_was_blocked(runner: FakeRunner, aside: Start) -> None:
@@ -208,33 +204,23 @@ def test_restarted_reader_gets_what_waited_and_what_was_blocked(runner: FakeRunn
 # -- deadlocks -----------------------------------------------------------------------------------------------
 
 
-def test_deadlock_ends_the_wait_and_names_the_cycle(runner: FakeRunner, aside: Start) -> None:
-    runner.sink("out", queue_size=1, is_lossless=True)
-    node = runner.node()
-    send(node, 1)
-    sending = aside(lambda: send(node, 2))
-    runner.wait_until_blocked()
+def test_deadlock_ends_the_wait_and_names_the_cycle(runner: FakeRunner, blocked: Blocked) -> None:
     runner.say(m.Deadlock("a/out -> b/in, b/out -> a/in"))
     with pytest.raises(
         RuntimeError, match=r"send_output\('out'\) can never end: .*cycle: a/out -> b/in, b/out -> a/in"
     ):
-        sending.join()
+        blocked.sending.join()
 
 
-def test_send_after_a_deadlock_waits_anew(runner: FakeRunner, aside: Start) -> None:
-    sink = runner.sink("out", queue_size=1, is_lossless=True)
-    node = runner.node()
-    send(node, 1)
-    failing = aside(lambda: send(node, 2))
-    runner.wait_until_blocked()
+def test_send_after_a_deadlock_waits_anew(runner: FakeRunner, blocked: Blocked, aside: Start) -> None:
     runner.say(m.Deadlock("a -> a"))
     with pytest.raises(RuntimeError):
-        failing.join()
-    sending = aside(lambda: send(node, 3))
+        blocked.sending.join()
+    sending = aside(lambda: send(blocked.node, 3))
     runner.wait_until_blocked()
-    sink.take()
+    blocked.sink.take()
     sending.join()
-    assert taken(sink) == [3]
+    assert taken(blocked.sink) == [3]
 
 
 def test_deadlock_told_while_nothing_is_blocked_changes_nothing(runner: FakeRunner) -> None:

@@ -67,16 +67,9 @@ class _FileLine(msgspec.Struct, gc=False):
     fields: dict[str, object] | None
 
 
-class _PlacedFileLine(msgspec.Struct, gc=False, omit_defaults=True):
-    """A `_FileLine` of an entry that knows where in the program it was made: more keys behind those of dora-rs."""
+class _PlacedFileLine(_FileLine, gc=False, omit_defaults=True):
+    """A line of an entry that knows where in the program it was made: more keys behind those of dora-rs."""
 
-    ts: str
-    level: str
-    node: str
-    stream: str
-    msg: str
-    target: str | None
-    fields: dict[str, object] | None
     module_path: str | None = None
     file: str | None = None
     line: int | None = None

@@ -16,7 +16,7 @@ import os
 import sysconfig
 from typing import Any, Final
 
-from dora.node.logs import Journal
+from dora.node.logs import NodeLog
 
 _TRACE: Final = 5
 _RANKS: Final = ((logging.ERROR, "ERROR"), (logging.WARNING, "WARN"), (logging.INFO, "INFO"), (logging.DEBUG, "DEBUG"))
@@ -33,15 +33,15 @@ _basic_config: Final = logging.basicConfig
 
 
 class Bridge(logging.Handler):
-    """Writes every record as an entry of the journal.
+    """Writes every record as an entry of the log.
 
     Args:
         hides_library_details: leaves out what libraries say below INFO.
     """
 
-    def __init__(self, journal: Journal, *, hides_library_details: bool) -> None:
+    def __init__(self, log: NodeLog, *, hides_library_details: bool) -> None:
         super().__init__()
-        self._journal = journal
+        self._log = log
         self._hides_library_details = hides_library_details
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -49,7 +49,7 @@ class Bridge(logging.Handler):
         if self._hides_library_details and record.levelno < logging.INFO and _is_of_library(record.pathname):
             return
         try:
-            self._journal.write(
+            self._log.write(
                 next((name for rank, name in _RANKS if record.levelno >= rank), "TRACE"),
                 _message(record),
                 datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc),
@@ -63,16 +63,16 @@ class Bridge(logging.Handler):
             self.handleError(record)
 
 
-def install(journal: Journal) -> None:
+def install(log: NodeLog) -> None:
     """Lay the bridge, unless the program has handlers of its own; a bridge of an earlier node is replaced."""
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler, Bridge)]:
         root.removeHandler(old)
     if root.handlers:
         return
-    detailed = _DETAILED.get(journal.min_level or "")
+    detailed = _DETAILED.get(log.min_level or "")
     is_level_untouched = root.level == logging.WARNING
-    root.addHandler(Bridge(journal, hides_library_details=is_level_untouched))
+    root.addHandler(Bridge(log, hides_library_details=is_level_untouched))
     if is_level_untouched:
         root.setLevel(detailed or logging.INFO)
     logging.basicConfig = _basic_config_beside_bridge

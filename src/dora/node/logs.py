@@ -25,7 +25,7 @@ _CUT_AT: Final = 75_000
 _CUT: Final = "... [truncated]"
 
 
-class Journal:
+class NodeLog:
     """Where the entries of this process go.
 
     Args:
@@ -40,8 +40,8 @@ class Journal:
         self.min_level: Final = min_level
 
     @classmethod
-    def of(cls, link: Any) -> Journal:
-        """The journal of the node behind that link."""
+    def of(cls, link: Any) -> NodeLog:
+        """The log of the node behind that link."""
         is_attached = isinstance(link, Link) and not link.is_spawned
         level = None if is_attached or not isinstance(link, Link) else _min_level(link)
         return cls(link.config.node_id, is_read=not is_attached, min_level=level)
@@ -91,27 +91,27 @@ class Journal:
         out.flush()
 
 
-def bridge_logging(journal: Journal) -> None:
-    """Route `logging` into the journal: now if it is loaded, else when it is first imported."""
-    if not journal.is_read:
+def bridge_logging(log: NodeLog) -> None:
+    """Route `logging` into the log: now if it is loaded, else when it is first imported."""
+    if not log.is_read:
         return
     if "logging" in sys.modules:
-        _install(journal)
+        _install(log)
     elif not any(isinstance(finder, _WhenImported) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _WhenImported(journal))
+        sys.meta_path.insert(0, _WhenImported(log))
 
 
-def _install(journal: Journal) -> None:
+def _install(log: NodeLog) -> None:
     from dora.node.log_bridge import install  # imports logging
 
-    install(journal)
+    install(log)
 
 
 class _WhenImported:
     """A finder that finds nothing, only hears that `logging` is imported."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, log: NodeLog) -> None:
+        self._log = log
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """For `logging`, what the other finders find, with the bridge laid after the module has run."""
@@ -127,7 +127,7 @@ class _WhenImported:
 
         def execute_and_bridge(module: Any) -> None:
             execute(module)
-            _install(self._journal)
+            _install(self._log)
 
         loader.exec_module = execute_and_bridge
         return spec

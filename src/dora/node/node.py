@@ -25,7 +25,7 @@ from dora.errors import NodeError
 from dora.ids import data_id_fault
 from dora.node import events
 from dora.node.link import forked_error
-from dora.node.logs import Journal, bridge_logging
+from dora.node.logs import NodeLog, bridge_logging
 from dora.node.session import open_session
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Node:
         self._outputs = self._session.outputs
         self._link = self._session.link
         self._receiver = self._session.receiver
-        self._journal = Journal.of(self._link)
-        bridge_logging(self._journal)
+        self._log = NodeLog.of(self._link)
+        bridge_logging(self._log)
 
     # -- receiving -------------------------------------------------------------------------------------------
 
@@ -418,7 +418,7 @@ class Node:
         Raises:
             TypeError: an argument is of another kind.
         """
-        self._journal.log(level, message, target, fields)
+        self._log.log(level, message, target, fields)
 
     def log_error(self, message: str) -> None:
         """`log("error", message)`."""

@@ -13,7 +13,7 @@ from dora import env
 from dora.errors import NodeError, ResourceError
 from dora.node.identity import identity_of
 from dora.node.link import Link
-from dora.node.logs import Journal
+from dora.node.logs import NodeLog
 
 if TYPE_CHECKING:
     from dora.node.outputs import Output
@@ -55,7 +55,7 @@ class Session:
         if self.link.config.type_checks:
             from dora.node import type_checks  # for nodes whose dataflow states types
 
-            warn = functools.partial(Journal.of(self.link).log, "warn")
+            warn = functools.partial(NodeLog.of(self.link).log, "warn")
             type_checks.check_outputs(self.outputs, self.link.config.type_checks, warn)
             type_checks.check_inputs(self.receiver, self.link.config.type_checks, warn)
         self.link.on_news = self._spread_news
