@@ -139,9 +139,15 @@ def walk_imports(importer: str, node: ast.AST, is_late: bool = False, is_for_typ
 
 
 @cache
+def tree(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports() -> list[Import]:
     """Every import of the package."""
-    return [i for name, path in modules().items() for i in walk_imports(name, ast.parse(path.read_text()))]
+    return [i for name, path in modules().items() for i in walk_imports(name, tree(path))]
 
 
 def shown(found: list[Import]) -> str:
@@ -210,7 +216,7 @@ def test_imports_are_absolute() -> None:
     relative = [
         f"{path}:{node.lineno}"
         for path in modules().values()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert not relative
@@ -235,9 +241,8 @@ def test_no_import_cycle() -> None:
 
 @pytest.mark.parametrize("module", sorted(modules()))
 def test_module_says_its_purpose(module: str) -> None:
-    text = modules()[module].read_text()
-    docstring = ast.get_docstring(ast.parse(text))
-    if not text:
+    docstring = ast.get_docstring(tree(modules()[module]))
+    if not tree(modules()[module]).body:
         return  # an empty `__init__.py`
     assert docstring
     assert docstring.split("\n\n")[0].rstrip().endswith((".", ":"))
