@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import struct
@@ -122,6 +123,15 @@ def test_dataflow_that_is_made_in_python_runs_and_writes_the_file_that_stands_th
 @pytest.mark.slow
 def test_tests_of_an_example_pass(tmp_path: Path) -> None:
     folder = copied("python-testing", tmp_path).parent
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", folder, folder]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "dora.testing.plugin"]
+    environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # sooner
+    result = subprocess.run(
+        [*command, "--rootdir", folder, folder],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environ,
+        check=False,
+    )
     assert "6 passed" in result.stdout, result.stdout + result.stderr

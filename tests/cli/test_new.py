@@ -65,8 +65,8 @@ def test_dataflow_is_right_and_known_to_editors(kind: str, folder: Path) -> None
 @pytest.mark.parametrize("kind", FILES)
 def test_its_tests_pass(kind: str, folder: Path) -> None:
     assert run_command(["new", "my-thing", "--kind", kind]) == 0
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "dora.testing.plugin"]
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # sooner
     result = subprocess.run(
         command, cwd=folder / "my-thing", capture_output=True, text=True, timeout=60, env=environ, check=False
     )

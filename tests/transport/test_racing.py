@@ -17,7 +17,7 @@ from transport.joined import ARENA_BYTES, Joined
 
 Join = Callable[[int], Joined]
 READER = Path(__file__).parent / "racing_reader.py"
-MESSAGES = 30_000
+MESSAGES = 10_000
 
 pytestmark = pytest.mark.slow
 
