@@ -141,7 +141,8 @@ def test_name_that_cannot_be_used_is_refused_with_a_better_one(
     kind: str, name: str, fault: str, capsys: Capture, folder: Path
 ) -> None:
     assert run_command(["new", "--kind", kind, "--", name]) == 1
-    assert capsys.readouterr().err == f"error: '{name}' cannot be the name of a {kind}: {fault}\n"
+    what = "an operator" if kind == "operator" else f"a {kind}"
+    assert capsys.readouterr().err == f"error: '{name}' cannot be the name of {what}: {fault}\n"
     assert not list(folder.iterdir())
 
 

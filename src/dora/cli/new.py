@@ -54,7 +54,8 @@ def new(name: str, path: Path | None, kind: str, lang: str) -> None:
     module = plain.replace("-", "_").lower()
     fault = _name_fault(plain) or ("" if kind == "dataflow" else _module_fault(module))
     if fault:
-        raise DoraError(f"'{name}' cannot be the name of a {kind}: {fault}")
+        article = "an" if kind == "operator" else "a"
+        raise DoraError(f"'{name}' cannot be the name of {article} {kind}: {fault}")
     folder = path or Path(plain)
     _write(kind, folder, {"name": plain, "module": module})
     shown = folder if folder.is_absolute() else f"./{folder}"
