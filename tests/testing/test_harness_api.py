@@ -40,6 +40,17 @@ def test_node_that_waits_for_a_reply_keeps_other_events() -> None:
     assert result.printed == "[21] ['other', 'MANUAL']\n"
 
 
+def test_restart_of_the_server_ends_the_wait_for_its_reply() -> None:
+    def client(node: Node) -> None:
+        request_id = node.send_service_request("request", pa.array([20]))
+        with pytest.raises(RuntimeError, match="node `server` was restarted"):
+            node.recv_service_response(request_id, "server", timeout=5)
+
+    settings = NodeSettings(node_config={"inputs": {"response": "server/response"}, "outputs": ["request"]})
+    restart = {"type": "NODE_RESTARTED", "id": "server"}
+    assert NodeHarness(client, settings).run(stop_at_s=9, respond=lambda sent: [restart]).outputs.keys() == {"request"}
+
+
 def test_coroutine_that_waits_for_a_reply_gets_it() -> None:
     async def client() -> None:
         node = Node()

@@ -39,6 +39,22 @@ def test_event_dicts_are_given_out_as_they_are() -> None:
     assert given_out is not event
 
 
+@pytest.mark.parametrize("key", ["value", "metadata", "error"])
+def test_what_an_event_does_not_have_reads_as_none_like_that_of_a_node(key: str) -> None:
+    event = MockNode([{"type": "INPUT_CLOSED", "id": "a"}]).next()
+    assert event is not None
+    assert event[key] is None
+    assert key not in event
+
+
+def test_node_that_is_used_with_with_and_async_for_can_be_tested() -> None:
+    async def ids(node: MockNode) -> list[str]:
+        with node:
+            return [event["id"] async for event in node]
+
+    assert asyncio.run(ids(MockNode([("a", 1), ("b", 2)]))) == ["a", "b", "ALL_INPUTS_CLOSED"]
+
+
 def test_own_stop_stays_where_it_is() -> None:
     stop = {"type": "STOP", "id": "MANUAL"}
     assert MockNode([("a", 1), stop, ("b", 2)]).drain() == [given("a", 1), stop, given("b", 2)]

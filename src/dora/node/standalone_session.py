@@ -92,6 +92,7 @@ class StandaloneReceiver:
 
     def __init__(self, source: Source, clock: MessageClock) -> None:
         self.lock: Final = threading.RLock()
+        self.restarted: Final[list[str]] = []
         self._source = source
         self._clock = clock
         self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
@@ -103,11 +104,16 @@ class StandaloneReceiver:
         return self._stamped(self._source.take()) if taken is None else taken
 
     def _stamped(self, taken: Taken) -> Taken:
+        if isinstance(taken, events.Event) and taken["type"] == "NODE_RESTARTED":
+            self.restarted.append(taken["id"])
         if isinstance(taken, events.Event) and taken["type"] == "INPUT":
             metadata = taken["metadata"]
             if not self._leaves_timestamp_out and "timestamp" not in metadata:
                 metadata["timestamp"] = events.instant_of(self._clock.now_ns())
         return taken
+
+    def hear(self) -> None:
+        """There is no runner."""
 
     def begin_wait(self) -> None:
         """Nobody has to be told."""

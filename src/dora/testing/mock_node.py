@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from dora.node.events import Event
+
 
 class MockNode:
     """Gives out events, keeps outputs.
@@ -44,7 +46,7 @@ class MockNode:
     ) -> None:
         self._events = deque(_event(entry, metadata or {}) for entry in inputs)
         if not any(event.get("type") == "STOP" for event in self._events):
-            self._events.append({"type": "STOP", "id": "ALL_INPUTS_CLOSED"})
+            self._events.append(Event(type="STOP", id="ALL_INPUTS_CLOSED"))
         self._dataflow_descriptor = dataflow_descriptor or {}
         self._dataflow_id = dataflow_id or ""
         self._node_config = node_config or {}
@@ -72,7 +74,7 @@ class MockNode:
 
     def drain(self) -> list[dict[str, Any]]:
         """All events that are left."""
-        found = list(self._events)
+        found: list[dict[str, Any]] = list(self._events)
         self._events.clear()
         return found
 
@@ -87,6 +89,15 @@ class MockNode:
         event = self.next()
         if event is None:
             raise StopIteration
+        return event
+
+    def __aiter__(self) -> MockNode:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        event = self.next()
+        if event is None:
+            raise StopAsyncIteration
         return event
 
     # -- sending ---------------------------------------------------------------------------------------------
@@ -113,7 +124,7 @@ class MockNode:
         self.service_requests.append(request)
         waiting = self._service_responses.get(output_id)
         if waiting:
-            reply = {"type": "INPUT", "id": output_id, "value": waiting.pop(0), "metadata": {"request_id": request_id}}
+            reply = _event((output_id, waiting.pop(0)), {"request_id": request_id})
             self._insert_before_stop(reply)
         return request_id
 
@@ -122,7 +133,7 @@ class MockNode:
         response = {"output_id": output_id, "data": data, "metadata": metadata}
         self.service_responses_sent.append({**response, "request_id": (metadata or {}).get("request_id")})
 
-    def _insert_before_stop(self, event: dict[str, Any]) -> None:
+    def _insert_before_stop(self, event: Event) -> None:
         stops = [at for at, other in enumerate(self._events) if other.get("type") == "STOP"]
         self._events.insert(stops[0] if stops else len(self._events), event)
 
@@ -133,6 +144,17 @@ class MockNode:
             NotImplementedError: always.
         """
         raise NotImplementedError("MockNode cannot merge external events; put them into its list of inputs")
+
+    # -- end -------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> MockNode:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # -- logging ---------------------------------------------------------------------------------------------
 
@@ -189,10 +211,10 @@ class MockNode:
         return datetime.datetime.now(datetime.timezone.utc)
 
 
-def _event(entry: tuple[str, Any] | dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
+def _event(entry: tuple[str, Any] | dict[str, Any], metadata: dict[str, Any]) -> Event:
     if isinstance(entry, dict):
-        return dict(entry)
+        return Event(entry)
     if not isinstance(entry, tuple) or len(entry) != 2:
         raise TypeError(f"expected (input_id, data) or an event dict, found {entry!r}")
     input_id, data = entry
-    return {"type": "INPUT", "id": input_id, "value": data, "metadata": dict(metadata)}
+    return Event(type="INPUT", id=input_id, value=data, metadata=dict(metadata))
