@@ -37,15 +37,21 @@ def errors_page() -> str:
 
 
 def cli_page() -> str:
-    """The `--help` of every command."""
+    """The `--help` of every command, and of every command of a group."""
     parts = ["# The `dora` command"]
     for name, command in COMMANDS.items():
         loaded: click.Command = getattr(importlib.import_module(command.module), command.attribute)
-        context = loaded.make_context(
-            f"dora {name}", [], resilient_parsing=True, max_content_width=WIDTH, terminal_width=WIDTH
-        )
-        parts += [f"## dora {name}", f"```text\n{loaded.get_help(context)}\n```"]
+        parts += help_of(f"dora {name}", loaded, "##")
     return "\n\n".join(parts) + "\n"
+
+
+def help_of(name: str, command: click.Command, heading: str) -> list[str]:
+    """A heading and the help of a command, then those of its own commands."""
+    context = command.make_context(name, [], resilient_parsing=True, max_content_width=WIDTH, terminal_width=WIDTH)
+    parts = [f"{heading} {name}", f"```text\n{command.get_help(context)}\n```"]
+    for own, inner in getattr(command, "commands", {}).items():
+        parts += help_of(f"{name} {own}", inner, heading + "#")
+    return parts
 
 
 PAGES = {

@@ -72,6 +72,7 @@ SAID = {
     "python-multiple-arrays": ["left: (48, 64, 3), mean 10", "right: (48, 64, 3), mean 20"],
     "python-logging": ["details of item 2", "item 2 is late", "ZeroDivisionError: division by zero"],
     "python-zero-copy-send": ["frame of (1080, 1920, 3), all 0", "frame of (1080, 1920, 3), all 2"],
+    "parameters": ["step is 5", "parameters of ramp: {'step': 5}", "step is 1 again"],
     "service": ["4 squared is 16", "the timer ticked meanwhile: True"],
     "action": ["to 3: succeeded", "to 1000, canceled on the way: canceled"],
     "python-testing": ["at most 3.0, the last is 3.0"],

@@ -24,6 +24,7 @@ class FakeRunner:
     Attributes:
         asked: the requests that it was sent, but for those that only look.
         ends_on_stop: it ends well when it is told to stop.
+        params: of its nodes.
     """
 
     def __init__(self, base: Path, name: str, *, origin: str = messages.BACKGROUND, request: str = "{}") -> None:
@@ -31,6 +32,7 @@ class FakeRunner:
         self.folder.mkdir(mode=0o700)
         self.asked: list[messages.Request] = []
         self.ends_on_stop = True
+        self.params: dict[str, dict[str, str]] = {}
         node = messages.NodeState("camera", messages.RUNNING, pid=os.getpid(), outputs=["image"])
         self.now = messages.Described(
             f"id-of-{name}",
@@ -54,6 +56,9 @@ class FakeRunner:
             messages.Stop: self._stop,
             messages.StopNode: self._control_node,
             messages.RestartNode: self._control_node,
+            messages.GetParams: lambda _, visitor: visitor.say(messages.Params(self.params)),
+            messages.SetParam: self._set_param,
+            messages.DeleteParam: self._set_param,
         }
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -118,7 +123,7 @@ class FakeRunner:
     def _end(self, state: str, report: str) -> None:
         self.now = replace(self.now, state=state)
         code = 1 if state == messages.FAILED else 0
-        self._tell(messages.Ended(code, report, 1000, self.now))
+        self._tell(messages.Ended(code, report, 1000, self.now, params=self.params))
         self._is_over = True
 
     def _tell(self, news: messages.Reply) -> None:
@@ -139,4 +144,15 @@ class FakeRunner:
         if request.node != "camera":
             raise Refusal(messages.UNKNOWN_NODE, f"there is no node `{request.node}` (nodes: camera)")
         self.asked.append(request)
+        visitor.say(messages.Done())
+
+    def _set_param(self, request: messages.SetParam | messages.DeleteParam, visitor: Visitor) -> None:
+        if request.node != "camera":
+            raise Refusal(messages.UNKNOWN_NODE, f"there is no node `{request.node}` (nodes: camera)")
+        self.asked.append(request)
+        mine = self.params.setdefault("camera", {})
+        if isinstance(request, messages.SetParam):
+            mine[request.key] = request.value
+        else:
+            mine.pop(request.key, None)
         visitor.say(messages.Done())

@@ -227,6 +227,10 @@ class FakeRunner:
         self._tell(message, sink.sender_fds)
         return sink
 
+    def say_early(self, message: m.ToNode) -> None:
+        """Something that the node is told before its start."""
+        self._tell(message, ())
+
     def timer(self, input_id: str, period_ns: int) -> None:
         """Declare a timer input."""
         self.inputs.append(input_id)

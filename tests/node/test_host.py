@@ -189,3 +189,18 @@ def test_failure_at_the_reload_event_itself_is_only_warned_about() -> None:
     assert run(world, (a, config("a", "x")), watch=Saves(["a.py"])) == []
     assert "failed at RELOAD" in world.warnings[0]
     assert "INPUT x=2" in a.told
+
+
+def test_a_parameter_goes_to_all_operators_each_with_a_value_of_its_own() -> None:
+    seen = []
+
+    def take(event: events.Event, _: object) -> None:
+        if event["type"] == "PARAM_UPDATE":
+            seen.append(list(event["value"]))
+            event["value"].append("changed")
+
+    a, b = Code("a", take), Code("b", take)
+    world = World(events.param_update("gains", [1]), events.param_deleted("gains"), events.stop("MANUAL"))
+    assert run(world, (a, config("a", "x")), (b, config("b", "x"))) == []
+    assert a.told == b.told == ["PARAM_UPDATE gains", "PARAM_DELETED gains", "STOP MANUAL"]
+    assert seen == [[1], [1]]

@@ -130,3 +130,14 @@ def test_stop_ends_the_watch(timed: FakeRunner) -> None:
     assert told(node.next()) == "a=1"
     timed.say(m.Stop())
     assert read_to_end(node) == ["STOP MANUAL"]
+
+
+def test_stop_does_not_lose_the_message_that_ended_the_silence(timed: FakeRunner) -> None:
+    feed = timed.feed("a")
+    node = timed.node()
+    feed.send(1)
+    assert [told(node.next()), told(node.next())] == ["a=1", "INPUT_CLOSED a"]
+    feed.send(2, 3)
+    assert told(node.next()) == "INPUT_RECOVERED a"
+    timed.say(m.Stop())
+    assert read_to_end(node) == ["STOP MANUAL", "a=2", "a=3"]

@@ -18,17 +18,25 @@ def dataflows_of(control: AnyControl, wanted: str | None) -> list[api.DataflowIn
     return [control.dataflow(info.id) for info in running]
 
 
+def dataflow_of(control: AnyControl, wanted: str | None, node_id: str) -> api.DataflowInfo:
+    """The dataflow that is named, else the only running one that has that node, else the only running one.
+
+    Raises:
+        ControlError: there is none, or it is not clear which.
+    """
+    if wanted is not None:
+        return control.dataflow(wanted)
+    having = [info for info in dataflows_of(control, None) if any(one.id == node_id for one in info.nodes)]
+    return having[0] if len(having) == 1 else control.dataflow(choose_dataflow(control, None).id)
+
+
 def find_node(control: AnyControl, wanted: str | None, node_id: str) -> tuple[api.DataflowInfo, api.NodeInfo]:
     """The node of that name: in the dataflow that is named, else in the only running one that has it.
 
     Raises:
         ControlError: there is no such node, or it is not clear in which dataflow.
     """
-    if wanted is None:
-        having = [info for info in dataflows_of(control, None) if any(one.id == node_id for one in info.nodes)]
-        info = having[0] if len(having) == 1 else control.dataflow(choose_dataflow(control, None).id)
-    else:
-        info = control.dataflow(wanted)
+    info = dataflow_of(control, wanted, node_id)
     for one in info.nodes:
         if one.id == node_id:
             return info, one

@@ -66,6 +66,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "clean": Command("dora.cli.list", "clean", "Forget the dataflows that have ended"),
     "logs": Command("dora.cli.logs", "logs", "Show what the nodes of a run have logged"),
     "node": Command("dora.cli.node", "node", "See, control and rewire the nodes of running dataflows"),
+    "param": Command("dora.cli.param", "param", "See and change parameters of nodes while they run"),
     "topic": Command("dora.cli.topic", "topic", "Look at the messages of running dataflows"),
     "top": Command("dora.cli.top", "top", "Watch nodes: CPU, memory, queues, rates, restarts"),
     "inspect": Command("dora.cli.top", "inspect", "The group of `inspect top`, the same as top", is_hidden=True),

@@ -87,6 +87,22 @@ class AsyncControl:
         """Close an input that reads an output."""
         return await asyncio.to_thread(self._control.disconnect_input, wanted, source, target)
 
+    async def params(self, wanted: str, node: str) -> api.ParamList:
+        """The parameters of a node."""
+        return await asyncio.to_thread(self._control.params, wanted, node)
+
+    async def param(self, wanted: str, node: str, key: str) -> api.ParamInfo:
+        """One parameter of a node."""
+        return await asyncio.to_thread(self._control.param, wanted, node, key)
+
+    async def set_param(self, wanted: str, node: str, key: str, value: Any) -> api.ParamInfo:
+        """Set a parameter of a node."""
+        return await asyncio.to_thread(self._control.set_param, wanted, node, key, value)
+
+    async def delete_param(self, wanted: str, node: str, key: str) -> api.ParamList:
+        """Forget a parameter of a node."""
+        return await asyncio.to_thread(self._control.delete_param, wanted, node, key)
+
     async def forget(self, wanted: str) -> api.DataflowInfo:
         """Forget a dataflow that has ended."""
         return await asyncio.to_thread(self._control.forget, wanted)

@@ -7,21 +7,25 @@ What has ended is known only as far as background runs have left a record that n
 from __future__ import annotations
 
 import os
-from typing import Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from dora.control.failures import ControlError, NoServiceError
+from dora.control.params import checked_key, checked_text
 from dora.errors import ConnectionLost, DoraError
 from dora.messages import api
 from dora.messages import runner_daemon as messages
+from dora.messages.params import decode_value, values_of
 from dora.runs import views
 from dora.runs.choosing import ChoiceError, choose
 from dora.runs.framing import RunnerRefused
 from dora.runs.graph_changes import wait_until_done
 from dora.runs.link import RunnerLink, describe_all
+from dora.runs.params import check_node, unknown_param
 from dora.runs.records import read_records
 from dora.runs.refusals import refusal
 from dora.runs.usage import UsageMeter
 
+T = TypeVar("T")
 _GRACE_EXTRA_S: Final = 30.0
 
 
@@ -144,6 +148,42 @@ class DirectControl:
         except OSError as error:
             raise ConnectionLost("the runner of the dataflow has ended") from error
 
+    def params(self, wanted: str, node: str) -> api.ParamList:
+        """As `Control.params`."""
+        info, texts = self._param_texts(wanted, node)
+        return api.ParamList(dataflow=info.id, node=node, params=values_of(texts))
+
+    def param(self, wanted: str, node: str, key: str) -> api.ParamInfo:
+        """As `Control.param`."""
+        info, texts = self._param_texts(wanted, node)
+        if checked_key(key) not in texts:
+            raise ControlError(unknown_param(node, key, sorted(texts)))
+        return api.ParamInfo(dataflow=info.id, node=node, key=key, value=decode_value(texts[key]))
+
+    def set_param(self, wanted: str, node: str, key: str, value: Any) -> api.ParamInfo:
+        """As `Control.set_param`."""
+        text = checked_text(value)
+        info = self._choose(wanted)
+        self._ask_runner(info, messages.SetParam(node, checked_key(key), text), messages.Done)
+        return api.ParamInfo(dataflow=info.id, node=node, key=key, value=decode_value(text))
+
+    def delete_param(self, wanted: str, node: str, key: str) -> api.ParamList:
+        """As `Control.delete_param`."""
+        info = self._choose(wanted)
+        self._ask_runner(info, messages.DeleteParam(node, checked_key(key)), messages.Done)
+        return self.params(info.id, node)
+
+    def _param_texts(self, wanted: str, node: str) -> tuple[api.DataflowInfo, dict[str, str]]:
+        info = self._choose(wanted)
+        record = next((one for one in read_records(os.environ) if one.last.dataflow_id == info.id), None)
+        if record is None:
+            found = self._ask_runner(info, messages.GetParams(node), messages.Params)
+            return info, found.nodes.get(node, {})
+        problem = check_node(views.ended(record), node)
+        if problem is not None:
+            raise ControlError(problem)
+        return info, record.params.get(node, {})
+
     def _choose(self, wanted: str) -> api.DataflowInfo:
         try:
             return choose(self.dataflows().dataflows, os.path.abspath(wanted) if "/" in wanted else wanted)
@@ -173,12 +213,15 @@ class DirectControl:
 
     def _ask_node(self, wanted: str, request: messages.StopNode | messages.RestartNode) -> api.DataflowInfo:
         info = self._choose(wanted)
+        self._ask_runner(info, request, messages.Done)
+        return self.dataflow(info.id)
+
+    def _ask_runner(self, info: api.DataflowInfo, request: messages.Request, kind: type[T]) -> T:
         try:
             with self._link(info) as link:
-                link.ask(request, messages.Done)
+                return link.ask(request, kind)
         except RunnerRefused as error:
             raise _refusal(error) from None
-        return self.dataflow(info.id)
 
     def _need_service(self, what: str) -> NoReturn:
         raise NoServiceError(f"the service is needed {what}, and is not running", "start it with `dora up`")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from dora.control.failures import ControlError
 from dora.control.http import Address, Answer, Exchange, lines_of
+from dora.control.params import checked_key, checked_text
 from dora.errors import ProtocolError
 from dora.messages import api
+from dora.messages.params import decode_value
 from dora.runs.choosing import ChoiceError, choose
 
 PATIENCE_S: Final = 30.0
@@ -183,6 +185,27 @@ class Control:
         body = api.DisconnectRequest(source=source, target=target)
         return self._ask("POST", self._path(wanted) + "/disconnect", api.GraphChange, body)
 
+    def params(self, wanted: str, node: str) -> api.ParamList:
+        """The parameters of a node, also of a dataflow that has ended."""
+        return self._ask("GET", self._path(wanted, node) + "/params", api.ParamList)
+
+    def param(self, wanted: str, node: str, key: str) -> api.ParamInfo:
+        """One parameter of a node."""
+        return self._ask("GET", self._param_path(wanted, node, key), api.ParamInfo)
+
+    def set_param(self, wanted: str, node: str, key: str, value: Any) -> api.ParamInfo:
+        """Set a parameter of a node, which gets PARAM_UPDATE, at once or when it starts.
+
+        Args:
+            value: what JSON has: None, bool, int, float, str, and lists and dicts of these.
+        """
+        body = api.ParamSetRequest(value=decode_value(checked_text(value)))
+        return self._ask("PUT", self._param_path(wanted, node, key), api.ParamInfo, body)
+
+    def delete_param(self, wanted: str, node: str, key: str) -> api.ParamList:
+        """Forget a parameter of a node, which gets PARAM_DELETED, also if it had none; returns those that are left."""
+        return self._ask("DELETE", self._param_path(wanted, node, key), api.ParamList)
+
     def forget(self, wanted: str) -> api.DataflowInfo:
         """Forget a dataflow that has ended; its log files stay."""
         return self._ask("DELETE", self._path(wanted), api.DataflowInfo)
@@ -216,6 +239,9 @@ class Control:
             wanted = self._id_of_file(wanted)
         path = f"/v1/dataflows/{quote(wanted, safe='')}"
         return path if node is None else f"{path}/nodes/{quote(node, safe='')}"
+
+    def _param_path(self, wanted: str, node: str, key: str) -> str:
+        return f"{self._path(wanted, node)}/params/{quote(checked_key(key), safe='')}"
 
     def _id_of_file(self, wanted: str) -> str:
         try:

@@ -47,7 +47,8 @@ def make_app(service: Service) -> Starlette:
     routes: list[BaseRoute] = []
     for path in dict.fromkeys(route.path for route in ROUTES):
         by_method = {route.method: route for route in ROUTES if route.path == path}
-        routes.append(HttpRoute(path, partial(_endpoint, service, by_method), methods=list(by_method)))
+        pattern = path.replace("{key}", "{key:path}")  # keys may hold slashes
+        routes.append(HttpRoute(pattern, partial(_endpoint, service, by_method), methods=list(by_method)))
     for path, stream in streams.STREAMS.items():
         routes.append(HttpRoute(path, partial(_lines, service, stream), methods=["GET"]))
         routes.append(WebSocketRoute(path, partial(_messages, service, stream)))

@@ -18,6 +18,7 @@ STATUS: Final[Mapping[str, int]] = {
     api.UNKNOWN_NODE: 404,
     api.UNKNOWN_OUTPUT: 404,
     api.UNKNOWN_INPUT: 404,
+    api.UNKNOWN_PARAM: 404,
     api.AMBIGUOUS: 409,
     api.NAME_TAKEN: 409,
     api.NOT_RUNNING: 409,
@@ -37,6 +38,11 @@ class ApiError(DoraError):
     def __init__(self, code: str, message: str, hint: str = "", problems: list[str] | None = None) -> None:
         super().__init__(message)
         self.problem: Final = api.Problem(code=code, message=message, hint=hint, problems=problems or [])
+
+    @classmethod
+    def of(cls, problem: api.Problem) -> ApiError:
+        """The error of a problem that is known already."""
+        return cls(problem.code, problem.message, problem.hint, problem.problems)
 
 
 def problem_of(error: DoraError) -> api.Problem:

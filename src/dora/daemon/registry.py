@@ -12,11 +12,11 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from dora.daemon.runner_link import News, RunnerLink
+from dora.daemon.runner_link import PATIENCE_S, News, RunnerLink
 from dora.errors import ConnectionLost, DoraError
 from dora.messages import runner_daemon as messages
 from dora.runs.graph_changes import with_news
@@ -26,6 +26,8 @@ _FIRST_WORD_S: Final = 2.0
 _AGAIN_S: Final = 0.02
 _KILLED: Final = "its runner was killed"
 
+T = TypeVar("T")
+
 
 class Run:
     """One run that goes on, or has just ended.
@@ -34,6 +36,7 @@ class Run:
         path: its admin socket.
         now: what it said last.
         ended: how it ended, once it has.
+        params: the parameters of its nodes as it had them when it was met; None once they were written down.
     """
 
     def __init__(self, path: str, now: messages.Described) -> None:
@@ -41,6 +44,7 @@ class Run:
         self.now = now
         self.ended: messages.Ended | None = None
         self.link: RunnerLink | None = None
+        self.params: dict[str, dict[str, str]] | None = None
         self.is_restart_cancelled = False
         self._changed = asyncio.Event()
 
@@ -119,6 +123,24 @@ class Registry:
             raise ConnectionLost("the runner of the dataflow does not answer")
         return await run.link.ask(request, messages.GraphChanged)
 
+    async def fetch(self, run: Run, request: messages.Request, kind: type[T]) -> T:
+        """The runner's answer; waits for a runner that changes from building to running.
+
+        Raises:
+            RunnerRefused, ConnectionLost: there is none.
+        """
+        while True:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(run.wait_for(lambda one: one.link is not None), PATIENCE_S)
+            link = run.link
+            if link is None:
+                raise ConnectionLost("the runner of the dataflow has ended")
+            try:
+                return await link.ask(request, kind)
+            except ConnectionLost:
+                if link is run.link:
+                    raise
+
     def close(self) -> None:
         """Let go of all links; the runs go on."""
         for task in [*self._meeting.values(), *self._searching]:
@@ -141,6 +163,7 @@ class Registry:
 
         try:
             link = await RunnerLink.open(path, take, lose)
+            params = await link.ask(messages.GetParams(), messages.Params)
             now = await link.ask(messages.Watch(), messages.Described)
         except OSError:
             return  # dead, or just starting: the next look tells
@@ -154,6 +177,7 @@ class Registry:
             run = self.runs[now.dataflow_id] = Run(path, now)
         run.link = link
         run.now = now
+        run.params = params.nodes
         run.note_change()
         self._on_change(run, now.nodes)
 

@@ -40,9 +40,11 @@ class Route(NamedTuple):
 
 _ONE: Final = "/v1/dataflows/{dataflow}"
 _NODE: Final = _ONE + "/nodes/{node}"
+_PARAM: Final = _NODE + "/params/{key}"
 _CHOICE: Final = (api.UNKNOWN_DATAFLOW, api.AMBIGUOUS)
 _RUNNER: Final = (*_CHOICE, api.NOT_RUNNING, api.NO_ANSWER, api.NOT_POSSIBLE, api.WRONG_VERSION)
 _NODE_PROBLEMS: Final = (*_RUNNER, api.UNKNOWN_NODE)
+_PARAM_PROBLEMS: Final = (*_CHOICE, api.NO_ANSWER, api.NOT_POSSIBLE, api.WRONG_VERSION, api.UNKNOWN_NODE)
 _WAIT: Final = (
     Query("wait", str, "answer once it has started, or ended, or the time is over", None, ("started", "ended")),
     Query("timeout_s", float, "how long to wait at most", 60.0),
@@ -134,6 +136,45 @@ ROUTES: Final = (
         api.DataflowInfo,
         body=api.NodeRestartRequest,
         problems=_NODE_PROBLEMS,
+    ),
+    Route(
+        "GET",
+        _NODE + "/params",
+        "params",
+        "The parameters of a node, also of a dataflow that has ended.",
+        lambda call: call.service.params.list_all(call.path["dataflow"], call.path["node"]),
+        api.ParamList,
+        problems=_PARAM_PROBLEMS,
+    ),
+    Route(
+        "GET",
+        _PARAM,
+        "param",
+        "One parameter of a node.",
+        lambda call: call.service.params.get(call.path["dataflow"], call.path["node"], call.path["key"]),
+        api.ParamInfo,
+        problems=(*_PARAM_PROBLEMS, api.UNKNOWN_PARAM),
+    ),
+    Route(
+        "PUT",
+        _PARAM,
+        "set_param",
+        "Set a parameter of a node.  The node gets the event PARAM_UPDATE, at once or when it starts.",
+        lambda call: call.service.params.set(
+            call.path["dataflow"], call.path["node"], call.path["key"], call.body.value
+        ),
+        api.ParamInfo,
+        body=api.ParamSetRequest,
+        problems=_PARAM_PROBLEMS,
+    ),
+    Route(
+        "DELETE",
+        _PARAM,
+        "delete_param",
+        "Forget a parameter of a node.  The node gets the event PARAM_DELETED, also if it had none of that name.",
+        lambda call: call.service.params.delete(call.path["dataflow"], call.path["node"], call.path["key"]),
+        api.ParamList,
+        problems=_PARAM_PROBLEMS,
     ),
     Route(
         "POST",

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from dora.daemon.names import name_fault, new_name
+from dora.daemon.params import ParamKeeper
 from dora.daemon.problems import ApiError
 from dora.daemon.registry import Registry, Run
 from dora.daemon.starter import Order, Starter
@@ -52,6 +53,7 @@ class Service:
     Attributes:
         addresses: where it listens, besides its Unix socket.
         listeners: told of every change of a state.
+        params: the parameters of the nodes.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Service:
         self._store = store
         self._starter = Starter(base, environ)
         self._is_child_alive = is_child_alive
+        self.params: Final = ParamKeeper(self.registry, store, choose=self._choose, show=self.show)
         self._meter = UsageMeter()
         self._claimed: set[str] = set()
         self._started_ns = time.time_ns()
@@ -86,7 +89,7 @@ class Service:
             if dataflow_id not in self.registry.runs and not self._store.request_of(dataflow_id):
                 record = self._starter.take_record(dataflow_id)  # of a store that was lost
                 if record is not None:
-                    self._store.remember(views.ended(record), record.last.request)
+                    self._remember_end(record)
 
     # -- looking
 
@@ -292,7 +295,7 @@ class Service:
         info = views.ended(record)
         if not record.last.nodes and record.exit_code:
             raise ApiError(api.START_FAILED, record.report, problems=record.problems)
-        self._store.remember(info, record.last.request)
+        self._remember_end(record)
         return views.without_nodes(info)
 
     async def _stop(self, run: Run, request: api.StopRequest, reason: str) -> api.DataflowInfo:
@@ -339,21 +342,31 @@ class Service:
         if run.ended is None:
             if run.now.request and not self._store.request_of(run.id):
                 self._store.remember(views.summary(run.now), run.now.request)
+            if run.params is not None:
+                self._store.replace_params(run.id, run.params)
+                run.params = None
             return
         record = self._starter.take_record(run.id) or run.ended
-        if not record.ended_ns:  # killed, or by a mistake of ours
+        has_broken_down = not record.ended_ns
+        if has_broken_down:  # killed, or by a mistake of ours
             said = self._starter.last_words(run.id)
             report = f"its runner broke down; it said last:\n{said}" if said else record.report
             record = msgspec.structs.replace(record, ended_ns=time.time_ns(), report=report)
         run.ended = record
         self._starter.forget(run.id)
         self._store.remember(views.ended(record), run.now.request)
+        if not has_broken_down:  # otherwise they are as they were written down
+            self._store.replace_params(run.id, record.params)
+
+    def _remember_end(self, record: messages.Ended) -> None:
+        self._store.remember(views.ended(record), record.last.request)
+        self._store.replace_params(record.last.dataflow_id, record.params)
 
     def _bury(self, info: api.DataflowInfo) -> None:
         """It ran when the last service ended, and does not any more."""
         record = self._starter.take_record(info.id)
         if record is not None:
-            self._store.remember(views.ended(record), record.last.request)
+            self._remember_end(record)
             return
         self._starter.forget(info.id)
         lost = msgspec.structs.replace(

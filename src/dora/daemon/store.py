@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -88,6 +88,13 @@ class Store:
             self._do("DELETE FROM params WHERE dataflow = ? AND node = ? AND key = ?", (dataflow, node, key))
         else:
             self._do("INSERT OR REPLACE INTO params VALUES (?, ?, ?, ?)", (dataflow, node, key, value))
+
+    def replace_params(self, dataflow: str, nodes: Mapping[str, Mapping[str, str]]) -> None:
+        """Keep these parameters of a dataflow, by node and key, and no others."""
+        self._do("DELETE FROM params WHERE dataflow = ?", (dataflow,))
+        for node, params in nodes.items():
+            for key, value in params.items():
+                self.set_param(dataflow, node, key, value)
 
     def close(self) -> None:
         """Close the file."""

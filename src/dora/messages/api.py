@@ -6,7 +6,7 @@ them in use.  Times are nanoseconds since 1970, sizes are bytes, durations are s
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -32,6 +32,7 @@ UNKNOWN_NODE: Final = "unknown-node"
 UNKNOWN_OUTPUT: Final = "unknown-output"
 UNKNOWN_INPUT: Final = "unknown-input"
 WRONG_NODE: Final = "wrong-node"
+UNKNOWN_PARAM: Final = "unknown-param"
 NAME_TAKEN: Final = "name-taken"
 NOT_RUNNING: Final = "not-running"
 NOT_POSSIBLE: Final = "not-possible"
@@ -214,6 +215,43 @@ class DisconnectRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     target: str
+
+
+class ParamSetRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Set a parameter of a node.
+
+    Attributes:
+        value: any JSON value, at most 65536 bytes of it, nested at most 128 levels deep.
+    """
+
+    value: Any
+
+
+class ParamInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One parameter of a node.
+
+    Attributes:
+        dataflow: its id.
+        value: as JSON has it.
+    """
+
+    dataflow: str
+    node: str
+    key: str
+    value: Any
+
+
+class ParamList(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of a node.
+
+    Attributes:
+        dataflow: its id.
+        params: their values as JSON has them, by key.
+    """
+
+    dataflow: str
+    node: str
+    params: dict[str, Any]
 
 
 class InputInfo(msgspec.Struct, frozen=True, kw_only=True):

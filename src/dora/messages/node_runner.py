@@ -2,8 +2,9 @@
 
 Life of the link: the node connects and says `Hello`; the runner answers `Configure`, then `AddOutput`,
 `AddOutputEdge` and `AddInputEdge` for everything the node is wired to, then `Wired`; the node maps all of it and says
-`Ready`; when every node of the start barrier is ready the runner says `Start` to all, or `StartFailed`.
-Afterwards the runner sends verdicts on edges, `Stop`, new and ended edges; the node may say
+`Ready`; when every node of the start barrier is ready the runner says `Start` to all, or `StartFailed`; before `Start`
+come the parameters that the node has.
+Afterwards the runner sends verdicts on edges, `Stop`, new and ended edges, changed parameters; the node may say
 `OutputsClosed`, and the process of operators `PortsClosed` and `StopAll`.  EOF from the node means that its process or
 its last handle is gone.
 """
@@ -14,7 +15,7 @@ from typing import Final, Union
 
 import msgspec
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Raised whenever a message of this file changes; both sides name it in their first message."""
 
 CLOSED: Final = "closed"
@@ -172,6 +173,13 @@ class EdgeVerdict(msgspec.Struct, frozen=True, tag=True):
     run: int = 0
 
 
+class Param(msgspec.Struct, frozen=True, tag=True):
+    """Runner to node: a parameter was set to that JSON text, or with None deleted."""
+
+    key: str
+    value: str | None
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """Runner to node: STOP with id MANUAL."""
 
@@ -283,6 +291,7 @@ ToNode = Union[
     Start,
     StartFailed,
     EdgeVerdict,
+    Param,
     Stop,
     Drained,
     Deadlock,

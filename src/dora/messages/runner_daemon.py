@@ -14,7 +14,7 @@ from typing import Any, Final, Union
 
 import msgspec
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised whenever a message of this file changes."""
 
 INLINE_BYTES: Final = 64 * 1024
@@ -145,6 +145,31 @@ class Disconnect(msgspec.Struct, frozen=True, tag=True):
     target: str
 
 
+class GetParams(msgspec.Struct, frozen=True, tag=True):
+    """Answer: `Params`, those of one node, or with "" of all."""
+
+    node: str = ""
+
+
+class SetParam(msgspec.Struct, frozen=True, tag=True):
+    """Set a parameter of a node, and tell the node, at once or when it starts.  Answer: `Done`.
+
+    Attributes:
+        value: as JSON text.
+    """
+
+    node: str
+    key: str
+    value: str
+
+
+class DeleteParam(msgspec.Struct, frozen=True, tag=True):
+    """Forget a parameter of a node, and tell the node, also if it has none of that name.  Answer: `Done`."""
+
+    node: str
+    key: str
+
+
 class GetCounters(msgspec.Struct, frozen=True, tag=True):
     """Answer: `Counters`, with the counters page."""
 
@@ -208,6 +233,12 @@ class GraphChanged(msgspec.Struct, frozen=True, tag=True):
 
 class Counters(msgspec.Struct, frozen=True, tag=True):
     """fds: [counters page memfd]; map it read-only.  `EdgeState.slot` says where an edge is."""
+
+
+class Params(msgspec.Struct, frozen=True, tag=True):
+    """Parameters by node and key, each as JSON text; nodes that have none are left out."""
+
+    nodes: dict[str, dict[str, str]]
 
 
 class TapEdge(msgspec.Struct, frozen=True, tag=True):
@@ -337,6 +368,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
         report: the block at the end: who failed and how, messages dropped.
         last: the run as it was then; its state is `FINISHED` or `FAILED`.
         problems: what is wrong with the dataflow file, if that is why it ended; one line each.
+        params: as in `Params`.
     """
 
     exit_code: int
@@ -344,6 +376,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     ended_ns: int
     last: Described
     problems: list[str] = []
+    params: dict[str, dict[str, str]] = {}
 
 
 Request = Union[
@@ -358,11 +391,27 @@ Request = Union[
     ReplaceNode,
     Connect,
     Disconnect,
+    GetParams,
+    SetParam,
+    DeleteParam,
     GetCounters,
     Tap,
     Untap,
 ]
-Reply = Union[Welcome, Refused, Done, GraphChanged, Described, Changed, Ended, Counters, TapEdge, TapVerdict, Attached]
+Reply = Union[
+    Welcome,
+    Refused,
+    Done,
+    GraphChanged,
+    Described,
+    Changed,
+    Ended,
+    Params,
+    Counters,
+    TapEdge,
+    TapVerdict,
+    Attached,
+]
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode

@@ -69,6 +69,16 @@ def node_restarted(source: str) -> Event:
     return Event(type="NODE_RESTARTED", id=source, kind="dora")
 
 
+def param_update(key: str, value: Any) -> Event:
+    """A runtime parameter of this node has that value now, as Python has what JSON says."""
+    return Event(type="PARAM_UPDATE", id=key, value=value, kind="dora")
+
+
+def param_deleted(key: str) -> Event:
+    """A runtime parameter of this node is there no more."""
+    return Event(type="PARAM_DELETED", id=key, kind="dora")
+
+
 def reload(operator: str) -> Event:
     """The operator's file was saved, and it runs the new version."""
     return Event(type="RELOAD", id=operator, kind="dora")

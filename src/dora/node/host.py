@@ -14,6 +14,7 @@ An operator ends by its answer, when all its inputs have closed, or at a manual 
 
 from __future__ import annotations
 
+import copy
 import difflib
 import threading
 from collections import deque
@@ -229,6 +230,11 @@ class Host:
                 value = {**event["value"], "affected_input_ids": own}
                 self._tell(member, events.Event(event, value=value))
 
+    def _tell_param(self, event: events.Event) -> None:
+        """Each has a value of its own, which it may change."""
+        for member in self._members:
+            self._tell(member, copy.deepcopy(event))
+
     def _tell_all(self, event: events.Event) -> None:
         for member in self._members:
             self._tell(member, events.Event(event))
@@ -430,6 +436,7 @@ _ROUTES: Final[dict[str, Callable[[Host, events.Event], None]]] = {
     "INPUT_RECOVERED": Host._tell_one,
     "NODE_FAILED": Host._tell_affected,
     "NODE_RESTARTED": Host._tell_fed,
+    "PARAM_UPDATE": Host._tell_param,
     "STOP": Host._stop,
 }
 """what is not for every operator"""

@@ -26,6 +26,7 @@ from dora import env
 from dora.clock import HybridClock
 from dora.errors import DoraError, NodeError
 from dora.messages import node_runner as messages
+from dora.node import params
 from dora.transport import control
 from dora.transport.counters import NODE_ANNOUNCED, NODE_BLOCKED, CountersPage
 
@@ -33,7 +34,7 @@ _LOOK_AGAIN_MS: Final = 100
 _DESCRIPTORS: Final[dict[type, int]] = {messages.AddOutputEdge: 3, messages.AddInputEdge: 3}
 """how many must come with a message"""
 _TO_RECEIVER: Final = frozenset(
-    (messages.AddInputEdge, messages.EdgeVerdict, messages.Stop, messages.Drained, messages.Start)
+    (messages.AddInputEdge, messages.EdgeVerdict, messages.Param, messages.Stop, messages.Drained, messages.Start)
 )
 
 
@@ -268,9 +269,15 @@ class Link:
         elif type(message) not in _TO_RECEIVER:
             raise ValueError(f"{type(message).__name__} at this time")
         else:
-            if isinstance(message, messages.Stop) and not self.stopped_ns:
-                self.stopped_ns = time.monotonic_ns()
-            self.inbox.append((message, fds))
+            self._pass_on(message, fds)
+
+    def _pass_on(self, message: Any, fds: list[int]) -> None:
+        """To the receiver."""
+        if isinstance(message, messages.Stop) and not self.stopped_ns:
+            self.stopped_ns = time.monotonic_ns()
+        self.inbox.append((message, fds))
+        if len(self.inbox) > params.MOST_UNREAD and isinstance(message, messages.Param):
+            params.drop_void(self.inbox)
 
     def _wake(self) -> None:
         if self.inbox or self.is_lost:

@@ -5,7 +5,7 @@ tells that something is there (`fileno` for select, asyncio, Qt).  Ready inputs 
 served first, one message each, so a 1 kHz input cannot starve a 1 Hz one.  No thread of ours, no prefetch: a
 message leaves its queue when the user asks for it.
 
-Order (design.md, section 4): manual STOP and restarts overtake data; NODE_FAILED, INPUT_CLOSED and
+Order (design.md, section 4): manual STOP, restarts and parameters overtake data; NODE_FAILED, INPUT_CLOSED and
 STOP/ALL_INPUTS_CLOSED come after the last message of the edge they speak of, in this order.
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from dora.messages import node_runner as messages
-from dora.node import events
+from dora.node import events, params
 from dora.node.external import Arrival, External
 from dora.node.inputs import Edge, Input, tick_event
 from dora.node.link import Link, RunnerGone
@@ -396,12 +396,17 @@ class Receiver:
         self._told.add(told)
         return True
 
+    def _on_param(self, message: messages.Param, fds: list[int]) -> None:
+        if not self._is_stopping:
+            self._pending.append(params.event_of(message))
+
     def _on_stop(self, message: messages.Stop, fds: list[int]) -> None:
         if self._is_stopping:
             return
         self._allowed = {source.id: source.queued() for source in self._inputs.values()}
-        self._pending.clear()
-        self._pending.append(events.stop("MANUAL"))
+        set_before = [event for event in self._pending if event["type"] in params.KINDS]
+        taken = [event for event in self._pending if event["type"] == "INPUT"]  # one that ended a silence
+        self._pending = deque([*set_before, events.stop("MANUAL"), *taken])
         self._round.clear()
 
     def _on_late_start(self, message: messages.Start, fds: list[int]) -> None:
@@ -562,6 +567,7 @@ def _ends_now(source: Input) -> bool:
 _HANDLERS: Final[dict[type, Any]] = {
     messages.AddInputEdge: Receiver._on_add,
     messages.EdgeVerdict: Receiver._on_verdict,
+    messages.Param: Receiver._on_param,
     messages.Stop: Receiver._on_stop,
     messages.Drained: Receiver._on_drained,
     messages.Start: Receiver._on_late_start,

@@ -13,10 +13,11 @@ the request and the visitor, who is told the answer with `say`.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -40,6 +41,14 @@ class Refusal(DoraError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def unknown_node(node: str, names: Iterable[str]) -> Refusal:
+    """That there is no such node, with what was probably meant."""
+    known = list(names)
+    close = difflib.get_close_matches(node, known, n=1)
+    tip = f"did you mean `{close[0]}`? " if close else ""
+    return Refusal(messages.UNKNOWN_NODE, f"there is no node `{node}` ({tip}nodes: {', '.join(known)})")
 
 
 class Visitor:

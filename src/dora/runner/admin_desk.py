@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from dora.messages import runner_daemon as messages
 from dora.runner import stimuli as s
-from dora.runner.admin import Refusal, Visitor
-from dora.runner.graph_desk import GraphDesk, unknown_node, wait_s
+from dora.runner.admin import Refusal, Visitor, unknown_node
+from dora.runner.graph_desk import GraphDesk, wait_s
 from dora.runner.roster import Roster
 from dora.runner.state.node_life import NodeLife, Phase
 from dora.runner.taps import TapDesk, Taps
@@ -43,11 +43,11 @@ class RunDesk:
         self._lives = lives
         self._page = page
         self._tell = tell
-        self._taps = TapDesk(taps, self._life, take_slot=graph.topology.edge_slots.take, tell=tell)
+        self._taps = TapDesk(taps, self.life, take_slot=graph.topology.edge_slots.take, tell=tell)
         self._watchers: dict[Visitor, None] = {}
         self._told: dict[str, messages.NodeState] = {}
         self._told_state = ""
-        self.requests: Final[Mapping[type, Callable[[Any, Visitor], None]]] = {
+        self.requests: Final[dict[type, Callable[[Any, Visitor], None]]] = {
             messages.Describe: self._describe,
             messages.Watch: self._watch,
             messages.Stop: self._stop,
@@ -110,14 +110,14 @@ class RunDesk:
         )
 
     def _stop_node(self, request: messages.StopNode, visitor: Visitor) -> None:
-        life = self._life(request.node)
+        life = self.life(request.node)
         if life.phase is Phase.FOREIGN and not life.is_connected:
             raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is dynamic and not attached")
         visitor.say(messages.Done())
         self._tell(s.NodeStopRequested(life.id, wait_s(request.grace_s), request.is_forced))
 
     def _restart_node(self, request: messages.RestartNode, visitor: Visitor) -> None:
-        life = self._life(request.node)
+        life = self.life(request.node)
         if life.phase is Phase.FOREIGN:
             raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is dynamic: who started it must start it again")
         if life.phase is Phase.ENDED:
@@ -137,7 +137,8 @@ class RunDesk:
         finally:
             os.close(fd)
 
-    def _life(self, node: str) -> NodeLife:
+    def life(self, node: str) -> NodeLife:
+        """The node of that name, or raises `Refusal`."""
         life = self._lives.get(node)
         if life is not None:
             return life

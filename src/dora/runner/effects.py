@@ -142,6 +142,14 @@ class CloseOutputs(msgspec.Struct, frozen=True):
     node: str
 
 
+class SendParam(msgspec.Struct, frozen=True):
+    """Tell the node that a parameter was set to that JSON text, or with None deleted."""
+
+    node: str
+    key: str
+    value: str | None
+
+
 class SendStop(msgspec.Struct, frozen=True):
     """Send STOP(MANUAL)."""
 
@@ -199,6 +207,7 @@ Effect = Union[
     RetireEdge,
     ForgetEdge,
     CloseOutputs,
+    SendParam,
     SendStop,
     SendDeadlock,
     SignalNode,

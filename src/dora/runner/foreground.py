@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from typing import Final
 
 from dora import env
@@ -26,6 +25,7 @@ from dora.runner.options import RunOptions
 from dora.runner.processes import Processes
 from dora.runner.progress import Progress
 from dora.runner.reactor import Reactor
+from dora.runner.reception import Reception
 from dora.runner.run_console import make_console
 from dora.transport import control, rendezvous
 
@@ -55,21 +55,22 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
             for warning in dataflow.warnings:
                 console.note(f"warning: {warning}")
             progress = Progress(console, is_live=background is None and os.isatty(2), is_quiet=options.is_quiet)
-            with control.listen(os.path.join(runtime_dir, rendezvous.ADMIN_SOCKET_NAME)) as admin:
+            with control.listen(os.path.join(runtime_dir, rendezvous.ADMIN_SOCKET_NAME)) as listener:
+                reception = Reception(listener)
                 launcher = Launcher(
                     dataflow,
                     dataflow_id,
                     processes,
                     runtime_dir,
-                    built=_build_answering(options, dataflow, console, progress, dataflow_id, admin),
+                    built=_build_answering(options, dataflow, console, progress, dataflow_id, reception),
                     environ=_environ(options),
                 )
-                return _run(options, launcher, console, progress, admin)
+                return _run(options, launcher, console, progress, reception)
         finally:
             console.close()
 
 
-def _run(options: RunOptions, launcher: Launcher, console: Display, progress: Progress, admin: socket.socket) -> int:
+def _run(options: RunOptions, launcher: Launcher, console: Display, progress: Progress, reception: Reception) -> int:
     reactor = Reactor()
     try:
         reactor.on_signals(_SIGNALS, lambda signum: None)
@@ -81,7 +82,7 @@ def _run(options: RunOptions, launcher: Launcher, console: Display, progress: Pr
 
             for line in become_realtime():
                 console.note(line)
-        runner = Runner(launcher, reactor, console, progress, options, admin=admin)
+        runner = Runner(launcher, reactor, console, progress, options, reception=reception)
         reactor.on_signals(_SIGNALS, runner.take_signal)
         return runner.run()
     finally:
@@ -102,15 +103,19 @@ def _build_answering(
     console: Display,
     progress: Progress,
     dataflow_id: str,
-    admin: socket.socket,
+    reception: Reception,
 ) -> Built:
     """Build, if there is anything to build, and answer meanwhile who asks about the run."""
     if not needs_build(dataflow, options.build):
         return Built()
     from dora.runner.building_desk import BuildingDesk  # needs msgspec, and most files have nothing to build
     from dora.runner.roster import identity_of  # as above
+    from dora.runner.state.params import ParamBook  # as above
 
-    with BuildingDesk(identity_of(dataflow_id, dataflow, options.background), admin):
+    reception.params = ParamBook()
+    identity = identity_of(dataflow_id, dataflow, options.background)
+    names = [str(node.id) for node in dataflow.nodes]
+    with BuildingDesk(identity, reception.listener, names, reception.params):
         return _build(options, dataflow, console, progress)
 
 

@@ -6,9 +6,8 @@ Strategy: whatever can be wrong is found here, before anything is changed: the w
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dora.dataflow.descriptor import Input, OutputSource
@@ -17,7 +16,7 @@ from dora.dataflow.live_wires import INPUT, NODE, OUTPUT, Wired, WireFault, Wish
 from dora.errors import DescriptorError, ResourceError
 from dora.messages import runner_daemon as messages
 from dora.runner import stimuli as s
-from dora.runner.admin import Refusal, Visitor
+from dora.runner.admin import Refusal, Visitor, unknown_node
 from dora.runner.launch import Launcher
 from dora.runner.state.node_life import NodeLife, Phase
 from dora.runner.state.supervisor import Supervisor
@@ -205,14 +204,6 @@ def _try_queue(port: Input) -> None:
         raise Refusal(messages.NOT_POSSIBLE, f"input `{port.id}`: {error}") from None
     for fd in fds:
         os.close(fd)
-
-
-def unknown_node(node: str, names: Iterable[str]) -> Refusal:
-    """That there is no such node, with what was probably meant."""
-    known = list(names)
-    close = difflib.get_close_matches(node, known, n=1)
-    tip = f"did you mean `{close[0]}`? " if close else ""
-    return Refusal(messages.UNKNOWN_NODE, f"there is no node `{node}` ({tip}nodes: {', '.join(known)})")
 
 
 def wait_s(stated: float) -> float:

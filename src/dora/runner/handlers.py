@@ -69,6 +69,7 @@ class Handlers:
             e.RetireEdge: self._retire_edge,
             e.ForgetEdge: lambda effect: self._wiring.forget(effect.edge),
             e.CloseOutputs: lambda effect: self._wiring.close_outputs(effect.node),
+            e.SendParam: lambda effect: self._say(effect.node, messages.Param(effect.key, effect.value)),
             e.SendStop: lambda effect: self._say(effect.node, messages.Stop()),
             e.SendDeadlock: lambda effect: self._say(effect.node, messages.Deadlock(effect.cycle)),
             e.SignalNode: lambda effect: self._launcher.processes.signal(effect.node, effect.signum),

@@ -120,6 +120,11 @@ class NodeServer:
         link = self._links.get(node)
         return link.pid if link is not None else 0
 
+    def unread(self, node: str) -> int:
+        """How many messages wait here for a node that does not look at its link."""
+        link = self._links.get(node)
+        return len(link.outbox) if link is not None else 0
+
     def drop(self, node: str) -> None:
         """Close the link of a node whose process has ended."""
         link = self._links.pop(node, None)

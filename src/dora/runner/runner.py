@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -37,8 +36,10 @@ from dora.runner.node_server import Identity, NodeServer
 from dora.runner.options import RunOptions
 from dora.runner.outcomes import RunSummary
 from dora.runner.output_pipes import OutputPipes
+from dora.runner.params import ParamDesk
 from dora.runner.progress import Progress
 from dora.runner.reactor import Reactor
+from dora.runner.reception import Reception
 from dora.runner.report import final_report
 from dora.runner.roster import Roster, identity_of
 from dora.runner.run_log import RunLog
@@ -64,7 +65,7 @@ class Runner:
 
     Args:
         launcher: has spawned every node once, ahead of the rules: their imports take longest.
-        admin: where others ask about this run; closed when the run is over.
+        reception: where others ask about this run; its listener is closed when the run is over.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Runner:
         progress: Progress,
         options: RunOptions,
         *,
-        admin: socket.socket,
+        reception: Reception,
     ) -> None:
         self._launcher = launcher
         stated = options.exits_when_nodes_finish
@@ -83,6 +84,7 @@ class Runner:
             launcher.dataflow,
             grace_s=options.grace_s,
             drains_timers=launcher.dataflow.exit_when_nodes_finish if stated is None else stated,
+            params=reception.params,
         )
         self._reactor = reactor
         self._console = console
@@ -105,11 +107,10 @@ class Runner:
         self._shows_details = options.log_level in ("debug", "trace")
         self._handlers = Handlers(crew, supervisor.topology, self._page, show=self._show)
         self._watching = Watching(supervisor, self._page, patience_s=options.straggler_patience_s)
-        self._admin = admin
+        self._admin = reception.listener
         self._roster = self._make_roster()
-        graph = GraphDesk(supervisor, launcher, tell=self._tell)
-        self._desk = RunDesk(self._roster, supervisor.lives, self._page, self._handlers.taps, graph, tell=self._tell)
-        self._admin_server = AdminServer(admin, reactor, self._desk, version=VERSION)
+        self._desk = self._make_desk()
+        self._admin_server = AdminServer(self._admin, reactor, self._desk, version=VERSION)
         self._stop_after_ns = None if options.stop_after_s is None else seconds_ns(options.stop_after_s)
         self._reports: Final[dict[type, Callable[[Any], s.Stimulus]]] = {
             p.Spawned: self._spawn_of,
@@ -157,6 +158,19 @@ class Runner:
             log_dir=str(self._log_dir),
             pid_of=self._server.pid_of,
         )
+
+    def _make_desk(self) -> RunDesk:
+        supervisor, taps = self._supervisor, self._handlers.taps
+        graph = GraphDesk(supervisor, self._launcher, tell=self._tell)
+        desk = RunDesk(self._roster, supervisor.lives, self._page, taps, graph, tell=self._tell)
+        params = ParamDesk(
+            supervisor.params,
+            check_node=desk.life,
+            change=lambda node, key, value: self._tell(s.ParamChanged(node, key, value)),
+            unread=self._server.unread,
+        )
+        desk.requests.update(params.requests)
+        return desk
 
     def _make_server(self) -> NodeServer:
         tokens = self._launcher.tokens
@@ -317,7 +331,8 @@ class Runner:
         has_failed = self._supervisor.has_failed
         state = runner_daemon.FAILED if has_failed else runner_daemon.FINISHED
         last = replace(self._roster.describe(), state=state)
-        ended = runner_daemon.Ended(1 if has_failed else 0, report, time.time_ns(), last)
+        params = self._supervisor.params.all()
+        ended = runner_daemon.Ended(1 if has_failed else 0, report, time.time_ns(), last, params=params)
         if self._options.background is not None:
             self._options.background.on_ended(ended)
         self._desk.end(ended)

@@ -152,6 +152,14 @@ class Rewired(msgspec.Struct, frozen=True):
     dataflow: Dataflow
 
 
+class ParamChanged(msgspec.Struct, frozen=True):
+    """Somebody set a parameter of a node to that JSON text, or with None deleted it."""
+
+    node: str
+    key: str
+    value: str | None
+
+
 class TapOpened(msgspec.Struct, frozen=True):
     """Somebody reads an output that runs (echo, record): one more reader, which no rule waits for.
 
@@ -225,6 +233,7 @@ Stimulus = Union[
     NodeRemovalRequested,
     NodeReplaceRequested,
     Rewired,
+    ParamChanged,
     TapOpened,
     TapClosed,
     TimePassed,

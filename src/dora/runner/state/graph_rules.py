@@ -40,13 +40,18 @@ class Stop(Protocol):
 
 
 class Rules(NamedTuple):
-    """What other rules do about a node; and whether the run is being stopped."""
+    """What other rules do about a node; and whether the run is being stopped.
+
+    Attributes:
+        forget_params: nobody will ask for its parameters any more.
+    """
 
     spawn: Callable[[NodeLife, int], SpawnNode]
     end: End
     stop: Stop
     is_stopping: Callable[[], bool]
     open_barrier: Callable[[int], list[Effect]]
+    forget_params: Callable[[str], None]
 
 
 class GraphRules:
@@ -126,6 +131,7 @@ class GraphRules:
         effects += more
         self._book.forget(life.id)
         self._book.forget(logs_sender(life.id))
+        self._others.forget_params(life.id)
         del self._lives[life.id]
         effects += [Note("removed", "info", life.id), ForgetNode(life.id)]
         if was_waited_for and self._barrier.note_left(life.id):

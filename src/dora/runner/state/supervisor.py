@@ -26,6 +26,7 @@ from dora.runner.effects import (
     Note,
     OpenLink,
     SendDeadlock,
+    SendParam,
     SendStop,
     SignalNode,
     SpawnNode,
@@ -38,6 +39,7 @@ from dora.runner.state.endings import describe, judge
 from dora.runner.state.graph_rules import GraphRules, Rules
 from dora.runner.state.ladder import StopLadder
 from dora.runner.state.node_life import CLOSING_GRACE_NS, LINK_GRACE_NS, NodeLife, Phase
+from dora.runner.state.params import ParamBook
 from dora.runner.state.restarts import GiveUp, Restart
 from dora.runner.state.routes import ALL_LOGS, has_data_input, has_timer, logs_sender, waits_in_barrier
 from dora.runner.state.times import NS_PER_MS, NS_PER_S, seconds_ns
@@ -53,20 +55,37 @@ class Supervisor:
     Args:
         grace_s: from STOP to SIGTERM.
         drains_timers: `exit_when_nodes_finish`: a timer does not keep a node alive whose data inputs are closed.
+        params: what was set before the run began.
 
     Attributes:
         lives: the nodes, in file order.
+        params: the runtime parameters of the nodes.
         failure: why the run as a whole failed when no node is to blame, or None.
         is_stopping: a stop was requested.
     """
 
-    def __init__(self, dataflow: Dataflow, *, grace_s: float = 10.0, drains_timers: bool = False) -> None:
+    def __init__(
+        self,
+        dataflow: Dataflow,
+        *,
+        grace_s: float = 10.0,
+        drains_timers: bool = False,
+        params: ParamBook | None = None,
+    ) -> None:
         self.lives: Final = {str(node.id): NodeLife(node) for node in dataflow.nodes}
         self.barrier: Final = Barrier(node.id for node in dataflow.nodes if waits_in_barrier(node))
+        self.params: Final = ParamBook() if params is None else params
         self.failure: str | None = None
         self.topology: Final = Topology(dataflow)
         self._book: Final = EdgeBook(self.topology.routes)
-        others = Rules(self._spawn, self._end, self._stop_node, lambda: self.is_stopping, self._open_barrier)
+        others = Rules(
+            spawn=self._spawn,
+            end=self._end,
+            stop=self._stop_node,
+            is_stopping=lambda: self.is_stopping,
+            open_barrier=self._open_barrier,
+            forget_params=self.params.forget,
+        )
         self._graph: Final = GraphRules(self.topology, self.lives, self._book, self.barrier, others)
         self._grace_ns: Final = seconds_ns(grace_s)
         self._drains_timers: Final = drains_timers
@@ -87,6 +106,7 @@ class Supervisor:
             s.StopRequested: self._note_stop,
             s.NodeStopRequested: self._note_node_stop,
             s.NodeRestartRequested: self._note_node_restart,
+            s.ParamChanged: self._note_param,
             s.TapOpened: lambda stimulus, _: self._book.attach(stimulus.route),
             s.TapClosed: lambda stimulus, _: self._book.detach(stimulus.route),
             s.TimePassed: self._note_time,
@@ -217,10 +237,20 @@ class Supervisor:
         for life in lives:
             if life.is_connected and life.is_ready and not life.is_started:
                 life.is_started = True
-                effects.append(Start(life.id, self._start_ns or now_ns))
-                if self._stopped_ns is not None:
-                    effects.append(SendStop(life.id))
+                start = Start(life.id, self._start_ns or now_ns)
+                if self._stopped_ns is None:
+                    params = self.params.of(life.id)
+                    effects += [*(SendParam(life.id, key, value) for key, value in params.items()), start]
+                else:
+                    effects += [start, SendStop(life.id)]
         return effects
+
+    def _note_param(self, stimulus: s.ParamChanged, _: int) -> list[Effect]:
+        """One that is not started hears of it, with all that it has then, when it is."""
+        life = self.lives[stimulus.node]
+        self.params.set(life.id, stimulus.key, stimulus.value)
+        is_listening = life.is_connected and life.is_started
+        return [SendParam(life.id, stimulus.key, stimulus.value)] if is_listening else []
 
     def _fail_start(self, culprit: NodeLife, how: str, now_ns: int) -> list[Effect]:
         self._start_error = f"Node {culprit.id} {how} before initializing dora: the dataflow does not start"
