@@ -51,8 +51,12 @@ class World:
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Start a command; its stderr goes where its stdout goes."""
+        return self.begin_command([sys.executable, "-m", "dora", *words])
+
+    def begin_command(self, command: list[str]) -> subprocess.Popen[str]:
+        """Start something else in this world."""
         return subprocess.Popen(
-            [sys.executable, "-m", "dora", *words],
+            command,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -41,6 +41,7 @@ STORE_NAME: Final = "history.sqlite3"
 TOKEN_NAME: Final = "token"
 _CHECK_S: Final = 10.0
 _CONTAINER_GRACE_S: Final = 5.0
+_FATES: Final = {False: "go on", True: "are stopped first: this is PID 1, with which everything ends"}
 
 log: Final = logging.getLogger("dora.daemon")
 
@@ -195,8 +196,10 @@ class _Process:
         self._server.should_exit = True
 
     def _take_signal(self, signum: int) -> None:
-        log.info("ending by %s; %d dataflows go on", signal.Signals(signum).name, len(self._service.registry.runs))
-        if os.getpid() == 1 and self._service.registry.runs:
+        running = len(self._service.registry.runs)
+        is_last = os.getpid() == 1
+        log.info("ending by %s; %d dataflows %s", signal.Signals(signum).name, running, _FATES[is_last])
+        if is_last and running:
             self._stopping = asyncio.ensure_future(self._stop_all())
         else:
             self._end()
