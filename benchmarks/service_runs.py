@@ -284,12 +284,19 @@ def schema(world: World, count: int) -> dict[str, Any]:
     command += ["--exclude-checks", "positive_data_acceptance", "--request-timeout", "20"]
     command += ["--suppress-health-check", "all"]
     pipe = subprocess.PIPE  # its notes on crashes go into the folder
+    for target in ("/openapi.json", "/v1/dataflows", "/v1/service", "/nowhere"):
+        http_get(world, target)
+    first_mb = rss(pid)
     done = subprocess.run(command, cwd=world.folder, stdout=pipe, stderr=subprocess.STDOUT, text=True, check=False)
     print(done.stdout[-6000:], file=sys.stderr)
+    time.sleep(11)  # now and then the service gives back what it does not need
+    last_mb = rss(pid)
     return {
         "examples": count,
         "exit_code": done.returncode,
-        "is_well": not done.returncode and pid == world.service_pid(),
+        "rss_first_mb": round(first_mb, 1),
+        "rss_last_mb": round(last_mb, 1),
+        "is_well": not done.returncode and pid == world.service_pid() and last_mb - first_mb < 10,
     }
 
 

@@ -151,7 +151,16 @@ def test_a_token_is_stated_or_taken_from_the_environment(base: Path, monkeypatch
             connect_to_service(address, token="wrong")
         connect_to_service(address, token="secret")
         monkeypatch.setenv("DORA_AUTH_TOKEN", "secret")
+        monkeypatch.setenv("DORA_HOME", str(base / "of-another-user"))
         connect_to_service(address)
+    finally:
+        served.end()
+
+
+def test_the_own_service_needs_no_token_at_its_port_on_this_machine(base: Path) -> None:
+    served = ServedService(base, token="secret")
+    try:
+        assert connect_to_service(f"localhost:{served.port}").service().runtime_dir == str(base)
     finally:
         served.end()
 

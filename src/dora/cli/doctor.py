@@ -6,7 +6,10 @@ end of the others.
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +18,12 @@ from typing import Final, NamedTuple
 import click
 
 from dora.cli.tables import print_json
-from dora.cli.targets import HELP, examples, format_option, open_control, service_options
-from dora.control import Control, DirectControl
+from dora.cli.targets import DEFAULT_PORT, HELP, examples, format_option, open_control, service_options
+from dora.control import Control, ControlError, DirectControl, connect_to_service
+from dora.daemon.store import MOVED
 from dora.errors import DescriptorError, DoraError, ResourceError
 from dora.messages import api
+from dora.transport.rendezvous import STORE_NAME, TOKEN_NAME
 from dora.version import VERSION
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
@@ -89,17 +94,29 @@ def _guarded(check: Callable[[Place], Iterator[Finding]], place: Place) -> list[
 def _versions(_: Place) -> Iterator[Finding]:
     python = ".".join(map(str, sys.version_info[:3]))
     yield Finding(PASS, f"dora {VERSION}, Python {python} ({sys.executable})")
-    import importlib.metadata
-
     for name in ("pyarrow", "numpy"):
-        try:
-            yield Finding(PASS, f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            yield Finding(FAIL, f"{name} is not installed", f"{sys.executable} -m pip install {name}")
+        yield _package(name)
     installed = importlib.metadata.version("dora-rs")
     if installed != VERSION:
         remedy = "pip install --force-reinstall dora-rs"
         yield Finding(WARN, f"the code is dora {VERSION}, its installed metadata say {installed}", remedy)
+
+
+def _package(name: str) -> Finding:
+    """Whether it can be imported: a wheel of another machine is installed, too."""
+    try:
+        return Finding(PASS, f"{name} {importlib.import_module(name).__version__}")
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            return Finding(FAIL, f"{name} is not installed", f"{sys.executable} -m pip install {name}")
+        return _broken(name, error)
+    except ImportError as error:
+        return _broken(name, error)
+
+
+def _broken(name: str, error: ImportError) -> Finding:
+    remedy = f"{sys.executable} -m pip install --force-reinstall {name}"
+    return Finding(FAIL, f"{name} cannot be imported: {error}", remedy)
 
 
 def _environment(_: Place) -> Iterator[Finding]:
@@ -181,6 +198,23 @@ def _runtime(_: Place) -> Iterator[Finding]:
         yield Finding(FAIL, str(error), "set DORA_HOME to a directory of your own")
         return
     yield Finding(PASS, f"runtime directory: {base}")
+    yield from _secrets(Path(base))
+
+
+def _secrets(base: Path) -> Iterator[Finding]:
+    """What lies there for the service alone: its history and its token."""
+    for name in (STORE_NAME, TOKEN_NAME):
+        path = base / name
+        if not path.exists():
+            continue
+        if path.stat().st_mode & 0o077:
+            yield Finding(WARN, f"{path} can be read by others", f"chmod 600 {path}")
+        elif not os.access(path, os.R_OK | os.W_OK):
+            yield Finding(WARN, f"{path} cannot be used by this user", f"rm {path}")
+    aside = base / (STORE_NAME + MOVED)
+    if aside.exists():
+        text = f"an earlier history could not be read and was moved to {aside}"
+        yield Finding(WARN, text, f"rm {aside}, unless you need what it has")
 
 
 def _service(place: Place) -> Iterator[Finding]:
@@ -191,13 +225,37 @@ def _service(place: Place) -> Iterator[Finding]:
     else:
         yield from _version_of(control)
     running = [info for info in known.dataflows if info.state not in api.ENDED]
-    failed = sum(info.state == "failed" for info in known.dataflows)
-    counts = f"{len(running)} running, {failed} failed, {len(known.dataflows)} known"
-    yield Finding(PASS, f"dataflows: {counts}")
+    failed = [info for info in known.dataflows if info.state == "failed"]
+    counts = f"{len(running)} running, {len(failed)} failed, {len(known.dataflows)} known"
+    if failed:
+        remedy = f"dora logs {failed[0].id}, for the latest; `dora clean` forgets them"
+        yield Finding(WARN, f"dataflows: {counts}", remedy)
+    else:
+        yield Finding(PASS, f"dataflows: {counts}")
     for warning in known.warnings:
         yield Finding(WARN, warning, "if it hangs: kill its process; its nodes end with it")
     for info in running:
         yield from _nodes_of(control.dataflow(info.id))
+
+
+def _port(place: Place) -> Iterator[Finding]:
+    """6013, which `dora up --ui` takes: free, the service's, or somebody else's."""
+    port = place.port or DEFAULT_PORT
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            yield Finding(PASS, f"port {port}: free (only `dora up --ui` and `--listen` need one)")
+            return
+    try:
+        about = connect_to_service(f"127.0.0.1:{port}").service()
+    except ControlError as error:
+        yield Finding(WARN, f"port {port}: {error}", error.hint)
+    except DoraError:
+        yield Finding(
+            WARN, f"port {port}: another program has it", "choose another one: dora up --listen 127.0.0.1:PORT"
+        )
+    else:
+        yield Finding(PASS, f"port {port}: the service (pid {about.pid})")
 
 
 def _version_of(control: Control) -> Iterator[Finding]:
@@ -245,5 +303,6 @@ _CHECKS: Final[tuple[Callable[[Place], Iterator[Finding]], ...]] = (
     _disk,
     _runtime,
     _service,
+    _port,
     _file,
 )

@@ -46,9 +46,31 @@ def connect_to_service(address: str | None = None, *, token: str | None = None) 
         if path is None:
             raise NoServiceError("the service is not running", "start it with `dora up`")
         return Control(Address(path=path))
-    found = Control(_parse(address, os.environ.get(TOKEN, "") if token is None else token))
+    stated = os.environ.get(TOKEN, "") if token is None else token
+    parsed = _parse(address, stated)
+    own = None if stated or parsed.path else _own_service_at(parsed)
+    if own is not None:
+        return own
+    found = Control(parsed)
     found.service()
     return found
+
+
+def _own_service_at(address: Address) -> Control | None:
+    """The service of this user if it is that which listens there: over its own socket it asks for no token.
+
+    A token that lies in the runtime directory is sent nowhere by itself: another user may have the port.
+    """
+    path = find_socket(os.environ) if _is_this_machine(address.host) else None
+    if path is None:
+        return None
+    control = Control(Address(path=path))
+    ports = [listening.rpartition(":")[2] for listening in control.service().addresses]
+    return control if str(address.port) in ports else None
+
+
+def _is_this_machine(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def find_socket(environ: Mapping[str, str]) -> str | None:

@@ -37,8 +37,6 @@ from dora.messages import api
 from dora.runs.usage import is_alive
 from dora.transport import control, rendezvous
 
-STORE_NAME: Final = "history.sqlite3"
-TOKEN_NAME: Final = "token"
 _CHECK_S: Final = 10.0
 _CONTAINER_GRACE_S: Final = 5.0
 _FATES: Final = {False: "go on", True: "are stopped first: this is PID 1, with which everything ends"}
@@ -157,7 +155,7 @@ class _Process:
                 os.unlink(self._path)
 
     def _open_store(self) -> Store:
-        path = os.path.join(self._base, STORE_NAME)
+        path = os.path.join(self._base, rendezvous.STORE_NAME)
         if self._options.forgets:
             with contextlib.suppress(OSError):
                 os.replace(path, path + ".old")
@@ -179,7 +177,7 @@ class _Process:
             return self._options.token
         if is_loopback(listen[0]) and not self._options.needs_token:
             return ""
-        path = os.path.join(self._base, TOKEN_NAME)
+        path = os.path.join(self._base, rendezvous.TOKEN_NAME)
         with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
             known = file.read().strip()
             if known and not stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:

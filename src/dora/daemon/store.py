@@ -21,7 +21,7 @@ from dora.messages import api
 VERSION: Final = 1
 MOST_ENDED: Final = 200
 _IN_MEMORY: Final = ":memory:"
-_MOVED: Final = ".unreadable"
+MOVED: Final = ".unreadable"
 _TABLES: Final = """
 CREATE TABLE dataflows (id TEXT PRIMARY KEY, ended_ns INTEGER, info BLOB NOT NULL, request TEXT NOT NULL);
 CREATE INDEX ended ON dataflows (ended_ns);
@@ -114,7 +114,7 @@ class Store:
         return []
 
     def _start_anew(self, error: Exception) -> sqlite3.Connection:
-        aside = self._path + _MOVED
+        aside = self._path + MOVED
         with contextlib.suppress(OSError):
             os.replace(self._path, aside)
             self._warn(f"{self._path}: {error}; moved to {aside}, starting with an empty history")

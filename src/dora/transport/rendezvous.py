@@ -29,6 +29,9 @@ SERVICE_SOCKET_NAME: Final = "service.sock"
 """in a base: where the background service of this user listens"""
 SERVICE_LOCK_NAME: Final = "service.lock"
 """in a base: the service holds its lock, and has written its PID into it"""
+STORE_NAME: Final = "history.sqlite3"
+TOKEN_NAME: Final = "token"
+"""in a base: what the service keeps, for this user's eyes only"""
 _CARD_NAME: Final = "nodes.json"
 
 
