@@ -171,6 +171,13 @@ def test_end_of_the_process_from_within_an_operator_is_an_error(folder: Folder, 
         operator.tell(events.stop("MANUAL"), print)
 
 
+@pytest.mark.parametrize("arguments", ["on_event(self, event, send_output)", "on_input(self, dora_input, send_output)"])
+def test_operator_that_is_async_is_told_to_be_plain(folder: Folder, arguments: str) -> None:
+    operator = folder.load(f"class Operator:\n    async def {arguments}: return 0")
+    with pytest.raises(OperatorError, match=r"has an `async def` for its events: write a plain `def`"):
+        operator.tell(INPUT, print)
+
+
 def test_descriptor_is_an_attribute_from_after_the_construction_on(folder: Folder) -> None:
     source = """
         class Operator:

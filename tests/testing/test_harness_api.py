@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -119,3 +120,17 @@ def test_what_needs_a_runner_says_so() -> None:
             node.merge_external_events(iter([1]))
 
     NodeHarness(node_with_a_table).run()
+
+
+@pytest.mark.parametrize(
+    ("method", "text"),
+    [
+        ("def on_event(self, event, send_output): raise SystemExit(0)", "failed at INPUT `in`: SystemExit: 0"),
+        ("async def on_event(self, event, send_output): pass", "has an `async def` for its events"),
+    ],
+)
+def test_operator_that_fails_in_a_dataflow_fails_here(tmp_path: Path, method: str, text: str) -> None:
+    path = tmp_path / "op.py"
+    path.write_text(f"class Operator:\n    {method}\n")
+    with pytest.raises(RuntimeError, match=text):
+        NodeHarness(path).run([("in", 1)])

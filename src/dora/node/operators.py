@@ -101,6 +101,9 @@ class HostedOperator:
             return CONTINUE
         value = getattr(answer, "value", answer)
         if type(value) is bool or not isinstance(value, int) or not CONTINUE <= value <= STOP_ALL:
+            if hasattr(answer, "__await__"):
+                answer.close()  # nobody will await it, which Python would warn of
+                raise self._error("has an `async def` for its events: write a plain `def`; a node can use asyncio")
             raise self._error(f"returned {answer!r} ({type(answer).__name__}) at {_event_name(event)}: {_EXPECTED}")
         return value
 

@@ -70,7 +70,8 @@ def _run_file(path: Path, args: tuple[str, ...]) -> None:
 
 def _defines_operator(source: str) -> bool:
     classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == _OPERATOR]
-    functions = (entry for node in classes for entry in node.body if isinstance(entry, ast.FunctionDef))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = (entry for node in classes for entry in node.body if isinstance(entry, kinds))
     return any(function.name in _HANDLERS for function in functions)
 
 
@@ -114,4 +115,5 @@ def _run_operator(kind: type, file: str) -> None:
                 break
         operator.drop()
     except OperatorError as error:
-        raise error.__cause__ or error from None
+        cause = error.__cause__  # SystemExit would look like the good end of a script
+        raise (error if cause is None or isinstance(cause, SystemExit) else cause) from None
