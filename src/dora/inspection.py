@@ -179,6 +179,7 @@ class Inspection:
         while source.edges:
             event = source.take()
             if event is not None:
+                source.hand.event = None
                 return event
             edge = source.edges[0]
             if edge.link.is_ended:

@@ -284,7 +284,8 @@ class Flow:
         """End all runs and say what is left of them."""
         left = self._left + [text for run in self._runs for text in run.end()]
         appeared = set(os.listdir("/dev/shm")) - self._shm
-        left += [f"/dev/shm/{name}" for name in appeared if not name.endswith(".zenoh")]  # those are dora-rs's
+        foreign = (".zenoh", "sem.mp-")  # of dora-rs, of Python's multiprocessing
+        left += [f"/dev/shm/{name}" for name in appeared if not name.endswith(foreign[0]) and foreign[1] not in name]
         left += [f"runtime directory {path}" for path in self.home.iterdir()]
         self._runs.clear()
         for path in sorted(self.home.rglob("*"), reverse=True):

@@ -138,6 +138,7 @@ class Sink:
     def take(self) -> Any:
         """The oldest message as an event, or None."""
         event = self._input.take()
+        self._input.hand.event = None
         self._link.tell_released()
         return event
 

@@ -3,6 +3,9 @@
 An edge belongs to one run of its sender; after a restart the reader drains the old edge, then reads the
 new one (design.md 11.2).  A closed verdict takes effect once the edge is drained, so INPUT_CLOSED never
 overtakes a message.
+
+A signal handler may raise in the middle of taking a message (Ctrl-C that the program survives).  The message is then
+taken once more: until its event is made and noted in `hand`, its chunk is not given back.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ _MOST_TYPES: Final = 1024
 class Edge:
     """A receiving edge, what is known of its sender, and its type cache."""
 
-    __slots__ = ("decoders", "error", "has_warned", "link", "output", "run", "source", "verdict")
+    __slots__ = ("again", "decoders", "error", "has_warned", "link", "output", "run", "source", "verdict")
 
     def __init__(self, link: ReceiveEdge, source: str, output: str) -> None:
         self.link = link
@@ -48,6 +51,23 @@ class Edge:
         self.error = ""
         self.run = 0
         self.has_warned = False
+        self.again: tuple[Record, Any] | None = None
+        """a record that was popped, and whose event was not made, with its body if that is in the arena"""
+
+
+class Hand:
+    """What one receiver has just taken.
+
+    Attributes:
+        event: of a message that has left its queue, until whoever took it lets go; or None.
+        body: of the message that is being taken, if it stays in the arena; or None.
+    """
+
+    __slots__ = ("body", "event")
+
+    def __init__(self) -> None:
+        self.event: events.Event | None = None
+        self.body: Any = None
 
 
 class Input:
@@ -57,9 +77,12 @@ class Input:
         served: when it last gave an event, as a running number; the least recent is served first.
         is_closed: INPUT_CLOSED was given.
         silence: watches its `input_timeout`, if it has one.
+        hand: what was taken last.
     """
 
-    def __init__(self, input_id: str, node_id: str, clock: HybridClock, untold: list[ReceiveEdge]) -> None:
+    def __init__(
+        self, input_id: str, node_id: str, clock: HybridClock, untold: list[ReceiveEdge], hand: Hand | None = None
+    ) -> None:
         self.id: Final = input_id
         self.served = 0
         self.is_closed = False
@@ -68,6 +91,7 @@ class Input:
         self._node_id = node_id
         self._clock = clock
         self._untold = untold
+        self.hand: Final = hand or Hand()
         self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
         self._counted: tuple[memoryview, int] | None = None
 
@@ -92,8 +116,15 @@ class Input:
 
     def queued(self) -> int:
         """Messages that wait."""
-        links = (edge.link for edge in self.edges)
-        return sum(queued_records(link.queue_read) for link in links if link.queue_read >= 0 and not link.is_ended)
+        links = [edge.link for edge in self.edges]
+        cut_off = sum(edge.again is not None for edge in self.edges)
+        queued = (queued_records(link.queue_read) for link in links if link.queue_read >= 0 and not link.is_ended)
+        return sum(queued) + cut_off
+
+    @property
+    def was_cut_off(self) -> bool:
+        """A message has left its queue, and `take` gives it."""
+        return bool(self.edges) and self.edges[0].again is not None
 
     def count_dropped(self) -> None:
         """One message that was taken will not be given to the user."""
@@ -106,18 +137,50 @@ class Input:
         if not self.edges:
             return None
         edge = self.edges[0]
+        if edge.again is not None:
+            return self._take_again(edge, *edge.again)
         record = edge.link.pop()
         if record is None:
             return self._damage(edge) if edge.link.is_damaged else None
         try:
             return self._event(edge, record)
-        except Exception as error:  # a process boundary: whatever a sender wrote must not end this node
-            if _is_of_user(error):
+        except BaseException as error:
+            if self._is_cut_off(edge, record, error):
                 raise
-            return events.error(
-                f"fatal event stream error: undecodable message on input {self.id!r} from {edge.source}/{edge.output}: "
-                f"{type(error).__name__}: {error}"
-            )
+            return self._undecodable(edge, record, error)
+
+    def _take_again(self, edge: Edge, record: Record, body: Any) -> events.Event:
+        self.hand.body = body
+        try:
+            event = self._event(edge, record)
+        except BaseException as error:
+            edge.again = None
+            if self._is_cut_off(edge, record, error):
+                raise
+            return self._undecodable(edge, record, error)
+        edge.again = None
+        return event
+
+    def _is_cut_off(self, edge: Edge, record: Record, error: BaseException) -> bool:
+        """Whether a signal handler raised that while a message was taken; then it will be taken again."""
+        hand = self.hand
+        body, hand.body = hand.body, None
+        if isinstance(error, Exception) and not _is_of_user(error):
+            return False
+        if hand.event is None and (body is not None or record[2] <= _COPY_UP_TO):
+            edge.again = (record, body)
+        elif hand.event is None:  # cut off where nobody can tell who has its chunk
+            self.count_dropped()
+        return True
+
+    def _undecodable(self, edge: Edge, record: Record, error: BaseException) -> events.Event:
+        """A process boundary: whatever a sender wrote must not end this node."""
+        if record[2] <= _COPY_UP_TO:
+            edge.link.release_soon(record[1])
+        return events.error(
+            f"fatal event stream error: undecodable message on input {self.id!r} from {edge.source}/{edge.output}: "
+            f"{type(error).__name__}: {error}"
+        )
 
     def _damage(self, edge: Edge) -> events.Event:
         """The one word about a queue that holds something else than records; it is not read any further."""
@@ -144,19 +207,21 @@ class Input:
         view = link.mapping.view
         tail = offset + ((size + 7) & ~7)
         if tail + metadata_bytes + type_bytes > len(view) or metadata_bytes + type_bytes > _MOST_DESCRIPTION_BYTES:
-            link.release_soon(offset)
+            if size > _COPY_UP_TO:
+                link.release_soon(offset)
             raise ProtocolError(f"a body of {size} bytes at {offset} and {metadata_bytes} bytes of metadata")
         encoded = view[tail : tail + metadata_bytes].tobytes() if metadata_bytes else b""
         tail += metadata_bytes
         encoded_type = view[tail : tail + type_bytes].tobytes() if type_bytes else b""
         if size <= _COPY_UP_TO:
             body = arrow.small_buffer(view[offset : offset + size].tobytes())
-            link.release_soon(offset)
         else:
-            body = arrow.foreign_buffer(link.mapping.address + offset, size, Hold(link, offset, size))
+            body = self.hand.body
+            if body is None:
+                body = arrow.foreign_buffer(link.mapping.address + offset, size, Hold(link, offset, size))
+                self.hand.body = body
             if link.held_bytes > _WARN_HELD_BYTES and not edge.has_warned:
                 self._warn_held(edge)
-        # from here on the chunk goes back, whatever is wrong with what it holds
         metadata = metadata_codec.decode(encoded) if encoded else {}
         encoding = flags & ENCODING_MASK
         if encoding == arrow.STREAM:
@@ -167,7 +232,13 @@ class Input:
         self._clock.observe(sent_ns)
         if not self._leaves_timestamp_out and "timestamp" not in metadata:
             metadata["timestamp"] = events.instant_of(sent_ns)
-        return events.input_event(self.id, value, metadata)
+        hand = self.hand
+        hand.event = event = events.input_event(self.id, value, metadata)
+        if size <= _COPY_UP_TO:
+            link.release_soon(offset)
+        else:
+            hand.body = None
+        return event
 
     @staticmethod
     def _decoder(edge: Edge, reference: int, encoded_type: bytes) -> arrow.Decoder:

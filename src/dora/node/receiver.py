@@ -23,7 +23,7 @@ from typing import Any, Final
 from dora.messages import node_runner as messages
 from dora.node import events, params
 from dora.node.external import Arrival, External
-from dora.node.inputs import Edge, Input, tick_event
+from dora.node.inputs import Edge, Hand, Input, tick_event
 from dora.node.link import Link, RunnerGone
 from dora.node.silence import Silence
 from dora.node.timers import AlarmClock, Timer, monotonic_ns
@@ -51,9 +51,10 @@ class Receiver:
         config = link.config
         self._untold: list[ReceiveEdge] = []
         self._let_go: set[str] = set()
+        self._hand: Final = Hand()
         timer_ids = {timer.input for timer in config.timers}
         self._inputs: Final = {
-            name: Input(name, config.node_id, link.clock, self._untold)
+            name: Input(name, config.node_id, link.clock, self._untold, self._hand)
             for name in config.inputs
             if name not in timer_ids
         }
@@ -109,10 +110,25 @@ class Receiver:
             link.pump()
         if link.inbox:
             self._read_inbox()
-        event = self._next_event()
-        if self._pending or self._is_ended or self._ending or (self._has_externals and self._external_waits()):
-            link.wake_receiver()  # there is more that no other descriptor shows, for a thread or loop that waits
+        try:
+            event = self._next_event()
+            if self._pending or self._is_ended or self._ending or (self._has_externals and self._external_waits()):
+                link.wake_receiver()  # there is more that no other descriptor shows, for a thread or loop that waits
+        except BaseException:
+            self._put_back()
+            raise
+        self._hand.event = None
         return event
+
+    def _put_back(self) -> None:
+        """A signal handler has raised in the middle of taking an event: the next call gives what was taken."""
+        if self._hand.event is not None:
+            self._pending.append(self._hand.event)
+            self._hand.event = None
+        for source in self._inputs.values():
+            if source.was_cut_off and source not in self._round and source not in self._paused:
+                self._round.appendleft(source)
+        self._link.wake_receiver()
 
     def _external_waits(self) -> bool:
         return any(isinstance(source, External) for source in self._round)
@@ -405,7 +421,7 @@ class Receiver:
             return
         self._allowed = {source.id: source.queued() for source in self._inputs.values()}
         set_before = [event for event in self._pending if event["type"] in params.KINDS]
-        taken = [event for event in self._pending if event["type"] == "INPUT"]  # one that ended a silence
+        taken = [event for event in self._pending if event["type"] == "INPUT"]  # it had left its queue
         self._pending = deque([*set_before, events.stop("MANUAL"), *taken])
         self._round.clear()
 
