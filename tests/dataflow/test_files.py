@@ -61,5 +61,5 @@ def test_directory_without_dataflows_is_refused(tmp_path: Path) -> None:
 
 
 def test_url_is_answered_with_what_to_do() -> None:
-    with pytest.raises(DescriptorError, match=r"^f: file not found; URLs are not supported yet: download"):
+    with pytest.raises(DescriptorError, match=r"^f: file not found; a URL cannot stand here: download"):
         read_text("https://example.org/flow.yml", Report("f"))

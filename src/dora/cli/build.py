@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from dora.cli.build_options import build_options, takes_build_options
+from dora.cli.dataflow_file import local_file
 
 _EPILOG: Final = """\b
 Examples:
@@ -31,7 +32,7 @@ def _address(ctx: click.Context, param: click.Parameter, word: str | None) -> st
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE", callback=local_file)
 @takes_build_options
 @click.option("--force", "is_forced", is_flag=True, help="Build what has not changed, too.")
 @click.option("--local", is_flag=True, help="Build nodes with `deploy` on this machine without a warning.")

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from dora.cli.dataflow_file import local_file
 from dora.cli.problems import print_problems
 from dora.dataflow.flattened import check_module, flatten_dataflow
 
@@ -23,7 +24,7 @@ stderr, and what there is is printed all the same. Exit code 0: the file is righ
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE", callback=local_file)
 @click.option("--module", "is_module", is_flag=True, help="FILE is a module: check it for itself, print nothing of it.")
 def expand(path: Path, is_module: bool) -> int:
     """Print a dataflow with the nodes of its modules in their place, as YAML."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from dora.cli.dataflow_file import local_file
 from dora.cli.problems import print_problems
 from dora.dataflow.picture import graph_of_file
 from dora.errors import DoraError
@@ -25,7 +26,7 @@ drawn all the same if it can be, with what is missing in red).
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE", callback=local_file)
 @click.option("--mermaid", is_flag=True, help="Print the graph as Mermaid text instead of writing a page.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write; - is stdout.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from dora.cli.build_options import build_options, takes_build_options
+from dora.cli.dataflow_file import local_file
 from dora.cli.durations import DURATION
 from dora.cli.run_settings import RunCommand, takes_env, takes_finish
 
@@ -25,13 +25,15 @@ Examples:
   dora run dataflow.yml --stop-after 10s --log-level info
   dora run dataflow.yml --env SPEED=2 --log-filter camera=debug
 
+FILE may be the URL of a dataflow file: it is downloaded to the current folder.
+
 Ctrl-C (or SIGTERM, SIGHUP, --stop-after) stops the nodes: a STOP event, SIGTERM after --grace, SIGKILL 5 s later; a
 second Ctrl-C kills them at once. Exit code 0: every node ended well; 1: one failed; 2: wrong command line.
 """
 
 
 @click.command(cls=RunCommand, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE", callback=local_file)
 @takes_build_options
 @click.option("--stop-after", "stop_after_s", type=DURATION, metavar="TIME", help="Like Ctrl-C after 30, 500ms, 5m.")
 @click.option("--grace", "grace_s", type=DURATION, default=10.0, metavar="TIME", help="From STOP to SIGTERM (10s).")

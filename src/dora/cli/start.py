@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dora.cli.dataflow_file import local_file
 from dora.cli.durations import DURATION
 from dora.cli.run_settings import RunCommand, takes_env, takes_finish
 from dora.cli.targets import HELP, examples, is_this_machine, service_options
@@ -30,7 +31,7 @@ runs (attached: it ended well); 1: it could not be started, or failed.
 
 
 @click.command(cls=RunCommand, context_settings=HELP, epilog=examples(_EXAMPLES))
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE", callback=local_file)
 @click.option("-n", "--name", default="", metavar="NAME", help="What it is called; made up if not stated.")
 @click.option("--attach", is_flag=True, help="Show its logs until it ends; Ctrl-C stops it.")
 @click.option("--detach", is_flag=True, help="Return as soon as it runs.")

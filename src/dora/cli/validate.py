@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from dora.cli.dataflow_file import local_file
 from dora.cli.problems import parse_problem, print_problems
 from dora.dataflow.descriptor import Dataflow, Node, OutputSource, Source
 from dora.dataflow.load import load_dataflow
@@ -37,7 +38,7 @@ class _Result(NamedTuple):
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, callback=local_file)
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("--strict-types", is_flag=True, help="Warnings about types are errors, like `strict_types: true`.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How results are shown.")

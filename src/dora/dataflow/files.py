@@ -61,7 +61,7 @@ def _decode(data: bytes, report: Report, file: str) -> str:
 def _near_files(path: str) -> str:
     """Which file was probably meant by a name that does not exist."""
     if path.startswith(("http:/", "https:/")):
-        return "URLs are not supported yet: download the file first"
+        return "a URL cannot stand here: download the file first"
     stem = os.path.splitext(path)[0]
     for other in (stem + ".yml", stem + ".yaml"):
         if other != path and os.path.isfile(other):
