@@ -5,7 +5,9 @@ Run through `scripts/docs`; `tests/test_docs.py` compares what it writes with wh
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import sys
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from api_page import api_page
 from yaml_page import dataflow_yaml_page, markdown_table
 
 from dora import env, errors
-from dora.cli.main import COMMANDS
+from dora.cli.main import COMMANDS, run_command
 
 WIDTH = 90
 
@@ -37,12 +39,32 @@ def errors_page() -> str:
 
 
 def cli_page() -> str:
-    """The `--help` of every command, and of every command of a group."""
-    parts = ["# The `dora` command"]
+    """The overview, the life of a dataflow (a test replays it), and the `--help` of every command."""
+    parts = ["# The `dora` command", f"```text\n{overview()}```", life_of_a_dataflow()]
+    first_names: dict[int, str] = {}
     for name, command in COMMANDS.items():
+        if name == "complete-words":
+            continue  # it is typed by completion scripts only
         loaded: click.Command = getattr(importlib.import_module(command.module), command.attribute)
-        parts += help_of(f"dora {name}", loaded, "##")
+        first = first_names.setdefault(id(loaded), name)
+        if first == name:
+            parts += help_of(f"dora {name}", loaded, "##")
+        else:
+            parts += [f"## dora {name}", f"The same as [dora {first}](#dora-{first})."]
     return "\n\n".join(parts) + "\n"
+
+
+def overview() -> str:
+    """What `dora --help` shows."""
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        run_command(["--help"])
+    return shown.getvalue()
+
+
+def life_of_a_dataflow() -> str:
+    """That section of service.md."""
+    page = (Path(__file__).parent / "service.md").read_text(encoding="utf-8")
+    return page[page.index("## The life of a dataflow") : page.index("## What may happen")].rstrip()
 
 
 def help_of(name: str, command: click.Command, heading: str) -> list[str]:

@@ -42,6 +42,11 @@ def test_every_stop_run_exists(name: str) -> None:
     assert f"def {name}(" in SOURCES["stop_runs.py"]
 
 
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`service-runs (\w+)`", PAGE)) - {"NAME"}))
+def test_every_service_run_exists(name: str) -> None:
+    assert f"\ndef {name}(" in SOURCES["service_runs.py"]
+
+
 @pytest.mark.parametrize("name", ["chaos", "soak", "kill-matrix"])
 def test_every_command_exists(name: str) -> None:
     assert f"`{name}`" in PAGE

@@ -44,6 +44,9 @@ MASKS = [
     (r"[\d.]+ [MG]B", "MEMORY"),
     (r"pid \d+", "pid N"),
     (r"(?<=Running  )\d+", "PID"),
+    (r"metadata=.*", "METADATA"),
+    (r"dora \d[\w.]+", "dora VERSION"),
+    (r"Address: .*", "ADDRESS"),
     (r" +", " "),
 ]
 
