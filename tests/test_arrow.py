@@ -233,7 +233,6 @@ class Exporter:
         (memoryview(np.array([1, 256], np.uint16)), [1, 0, 0, 1]),
         (memoryview(b""), []),
     ],
-    ids=repr,
 )
 def test_bytes_arrive_as_uint8(data: Any, values: list[int]) -> None:
     found = round_trip(data)

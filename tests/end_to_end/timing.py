@@ -12,9 +12,14 @@ from collections.abc import Callable
 TRIES = 3
 
 
+def overload() -> float:
+    """How many processes want each core, at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def allowed_s(limit_s: float) -> float:
     """The limit, stretched by as much as the machine is overloaded."""
-    return limit_s * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return limit_s * overload()
 
 
 def assert_within(limit_s: float, measure: Callable[[], float]) -> None:

@@ -94,7 +94,7 @@ CHANGED = [
 ]
 
 
-@pytest.mark.parametrize(("sent", "found"), CHANGED, ids=lambda value: repr(value)[:30])
+@pytest.mark.parametrize(("sent", "found"), CHANGED, ids=lambda value: repr(value)[:30].partition(" at 0x")[0])
 def test_kin_of_a_known_type_arrive_as_that_type(sent: Any, found: Any) -> None:
     arrived = received({"key": sent})["key"]
     assert (arrived, type(arrived)) == (found, type(found))
