@@ -107,10 +107,13 @@ async def test_a_killed_runner_leaves_what_was_written_down(service: Service, st
     assert (await service.params.list_all("a", "camera")).params == {"early": 0, "x": 1}
 
 
-async def test_nodes_of_what_has_ended_are_checked(client: httpx.AsyncClient, start_run: StartRun) -> None:
+async def test_nodes_of_what_has_ended_are_checked(
+    client: httpx.AsyncClient, service: Service, start_run: StartRun
+) -> None:
     run = start_run("a")
     await client.get(CAMERA)
     run.end()
+    await wait_until(lambda: not service.registry.runs)
     answer = await client.put("/v1/dataflows/id-of-a/nodes/camra/params/x", json={"value": 1})
     assert answer.status_code == 404
     assert answer.json()["message"] == "there is no node `camra` in a (nodes: camera)"

@@ -134,3 +134,11 @@ def test_operator_that_fails_in_a_dataflow_fails_here(tmp_path: Path, method: st
     path.write_text(f"class Operator:\n    {method}\n")
     with pytest.raises(RuntimeError, match=text):
         NodeHarness(path).run([("in", 1)])
+
+
+def test_a_parameter_is_given_as_an_event() -> None:
+    script = Path(__file__).parent.parent.parent / "examples" / "parameters" / "ramp.py"
+    update = {"type": "PARAM_UPDATE", "id": "step", "value": 5}
+    deletion = {"type": "PARAM_DELETED", "id": "step"}
+    result = NodeHarness(str(script)).run([("tick", 0), update, ("tick", 1), deletion, ("tick", 2)])
+    assert [array.to_pylist() for array in result.outputs["height"]] == [[1], [6], [7]]

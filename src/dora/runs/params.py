@@ -20,7 +20,8 @@ def check_node(info: api.DataflowInfo, node: str) -> api.Problem | None:
     names = [one.id for one in info.nodes]
     if node in names:
         return None
-    message = f"there is no node `{node}` in {info.name or info.id} (nodes: {', '.join(names)})"
+    has = f"nodes: {', '.join(names)}" if names else "it has none"
+    message = f"there is no node `{node}` in {info.name or info.id} ({has})"
     return api.Problem(code=api.UNKNOWN_NODE, message=message, hint=_tip(node, names))
 
 
