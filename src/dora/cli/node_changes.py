@@ -55,7 +55,8 @@ Examples:
 
 The new node has the same id, all inputs that are connected and all outputs that
 are read. What is queued for the old one is delivered to the new one; readers
-get NODE_RESTARTED.
+get NODE_RESTARTED. If the new one ends before it is ready, the old one is
+started again.
 """
 _CONNECT: Final = """
 Examples:
@@ -131,6 +132,11 @@ def replace_node(node_id: str, file: Path, wanted: str | None, layout: str, **op
     control = _control(options)
     info, _ = find_node(control, wanted, node_id)
     change = control.replace_node(info.id, node_id, text, file=str(file), grace_s=options["grace_s"])
+    node = next((one for one in change.dataflow.nodes if one.id == node_id), None)
+    if node is not None and node.state != "failed" and node.message:
+        hint = f"`dora logs {info.name or info.id} --node {node_id}` shows what it printed"
+        message = f"node `{node_id}` was not replaced, the old one runs again: {node.message}"
+        raise ControlError(api.Problem(code=api.START_FAILED, message=message, hint=hint))
     return _conclude(change, layout, f"Node `{node_id}` replaced in dataflow {info.id}", was="replaced")
 
 

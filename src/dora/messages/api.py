@@ -289,7 +289,7 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
         cpu_percent: of one core, its child processes included.
         memory_bytes: resident, its child processes included.
         exit_code, signal: how it ended, if it has.
-        message: how it ended, in words.
+        message: how it ended, in words; of one that runs, how the node ended that could not take its place.
     """
 
     id: str

@@ -275,7 +275,7 @@ class NodeState(msgspec.Struct, frozen=True):
         pid: of its process, or 0.
         restarts: so far.
         exit_code, signum: how it ended, if it has.
-        message: how it ended, in words.
+        message: how it ended, in words; of one that runs, how the node ended that could not take its place.
         path: its program, or what hosts its operators.
         command: as it is run.
         inputs: what feeds each input, as the file says it.

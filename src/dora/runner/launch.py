@@ -72,6 +72,7 @@ class Launcher:
         self._nodes = {str(node.id): node for node in dataflow.nodes if not node.is_dynamic}
         self._dynamic = [str(node.id) for node in dataflow.nodes if node.is_dynamic]
         self._prepared: dict[str, _Prepared] = {}
+        self._former: dict[str, _Prepared] = {}
         self._argv: dict[str, tuple[str, ...]] = {}
         self.commands: dict[str, str] = {}
         self._look_up()
@@ -148,9 +149,13 @@ class Launcher:
         self._prepared[str(node.id)] = _Prepared(node, argv, shown)
 
     def admit(self, name: str) -> None:
-        """From now on the node of that name is the one that was prepared."""
-        node, argv, shown = self._prepared.pop(name)
+        """From now on the node of that name is the one that was prepared; without one, the one before the present."""
+        former = _Prepared(self._nodes[name], self._argv[name], self.commands[name]) if name in self._nodes else None
+        prepared = self._prepared.pop(name) if name in self._prepared else self._former[name]
+        node, argv, shown = prepared
         self.forget(name)
+        if former is not None:
+            self._former[name] = former
         self.tokens[name] = os.urandom(16).hex()
         if node.is_dynamic:
             self._dynamic.append(name)
@@ -162,7 +167,7 @@ class Launcher:
 
     def forget(self, name: str) -> None:
         """That node is no more."""
-        for book in (self._nodes, self._argv, self.commands, self.tokens):
+        for book in (self._nodes, self._argv, self.commands, self.tokens, self._former):
             book.pop(name, None)
         if name in self._dynamic:
             self._dynamic.remove(name)

@@ -181,7 +181,7 @@ def _state(life: NodeLife, *, is_attached: bool) -> str:
 
 def _ending(life: NodeLife) -> tuple[int | None, int | None, str]:
     if life.outcome is None:
-        return None, None, ""
+        return None, None, f"the node that was to replace it {life.setback}" if life.setback else ""
     ending: Ending = life.outcome.ending
     code = ending.code if isinstance(ending, Exited) else None
     signum = ending.signum if isinstance(ending, Signalled | KilledAfterGrace) else None

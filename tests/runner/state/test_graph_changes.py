@@ -355,3 +355,60 @@ def test_a_node_that_is_removed_while_it_is_replaced_is_gone() -> None:
     replace(play, A._replace(path="other.py"))
     play.tell(s.NodeRemovalRequested("a", 5.0))
     assert ("ForgetNode", "a") in kinds(play.exit("a"))
+
+
+def swap(play: Play, plan: Node) -> None:
+    """The old node has ended, the new one is spawned."""
+    replace(play, plan)
+    play.exit(str(plan.id))
+    play.tell(s.NodeSpawned(str(plan.id), 8))
+
+
+def test_the_old_node_comes_again_when_the_new_one_ends_before_it_is_ready() -> None:
+    play = running(A, B)
+    swap(play, A._replace(path="broken.py"))
+    effects = play.exit("a", 1)
+    assert [kind for kind, _ in kinds(effects)] == ["CloseOutputs", "AdmitNode", "SpawnNode"]
+    assert play.supervisor.lives["a"].plan.path == "a.py"
+    assert play.supervisor.lives["a"].setback == "exited with code 1"
+    assert not play.supervisor.has_failed
+
+
+def test_the_old_node_comes_again_when_the_new_one_cannot_be_spawned() -> None:
+    play = running(A, B)
+    replace(play, A._replace(path="broken.py"))
+    play.exit("a")
+    assert only(e.SpawnNode, play.tell(s.SpawnRefused("a", 13, "Permission denied")))
+    assert play.supervisor.lives["a"].plan.path == "a.py"
+
+
+def test_the_queue_survives_a_replacement_that_fails() -> None:
+    play = running(A, B)
+    swap(play, B._replace(path="broken.py"))
+    play.exit("b", 1)
+    play.tell(s.NodeSpawned("b", 9))
+    (writer,) = only(e.GiveWriter, play.connect("b"))
+    assert writer.replaces == 1
+
+
+def test_a_new_node_that_fails_after_it_was_started_has_failed() -> None:
+    play = running(A, B)
+    swap(play, A._replace(path="other.py"))
+    play.connect("a")
+    assert verdicts(play.exit("a", 1)) == [("failed", "exited with code 1")]
+
+
+def test_an_old_node_that_fails_when_it_comes_again_has_failed() -> None:
+    play = running(A, B)
+    swap(play, A._replace(path="broken.py"))
+    play.exit("a", 1)
+    play.tell(s.NodeSpawned("a", 9))
+    assert not only(e.SpawnNode, play.exit("a", 1))
+    assert play.supervisor.has_failed
+
+
+def test_a_new_node_that_is_stopped_before_it_is_ready_stays_stopped() -> None:
+    play = running(A, B)
+    swap(play, A._replace(path="other.py"))
+    play.tell(s.NodeStopRequested("a", 5.0))
+    assert not only(e.SpawnNode, play.exit("a", None, 15))

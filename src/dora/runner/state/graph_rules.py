@@ -3,7 +3,8 @@
 Strategy: the graph that a change asks for has been checked before (`dataflow/changes.py`); here is when it takes
 effect.  An added node is admitted, then started like any other.  A removed one is stopped like by `dora node stop`; it
 leaves the graph when its process has ended, and its readers have got their verdict by then.  A replaced one is stopped
-and started again with its new plan, so its readers and queues see a restart.  Whoever was stopped in the
+and started again with its new plan, so its readers and queues see a restart; when the new one ends before it was
+started, the old one comes again.  Whoever was stopped in the
 middle of that by a stop of the run has ended, and that is all.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 
-from dora.dataflow.changes import with_node, without_node
+from dora.dataflow.changes import StatedNode, with_node, without_node
 from dora.dataflow.descriptor import Dataflow
 from dora.messages.node_runner import CLOSED
 from dora.runner import stimuli as s
@@ -69,12 +70,21 @@ class GraphRules:
         self._barrier = barrier
         self._others = others
         self._leaving: list[NodeLife] = []
+        self._finishing: list[NodeLife] = []
+        self._seen_version = -1
         self.rules: Final[dict[type, Callable[[Any, int], list[Effect]]]] = {
             s.NodeAdded: self._add,
             s.NodeRemovalRequested: self._remove,
             s.NodeReplaceRequested: self._replace,
             s.Rewired: self._rewire,
         }
+
+    def finishing(self) -> list[NodeLife]:
+        """Nodes with `finish_grace_secs`; known beforehand, because that is asked after every stimulus."""
+        if self._seen_version != self.topology.version:
+            self._seen_version = self.topology.version
+            self._finishing = [life for life in self._lives.values() if life.plan.finish_grace_s is not None]
+        return self._finishing
 
     def settle(self, now_ns: int) -> list[Effect]:
         """Take out of the graph whoever was to be removed and has ended.  After every stimulus."""
@@ -84,14 +94,36 @@ class GraphRules:
             effects += self._take_out(life, now_ns)
         return effects
 
-    def take_over(self, life: NodeLife) -> list[Effect]:
-        """That run of the node is over, and another plan is to take its place; nothing without one."""
+    def take_over(self, life: NodeLife, how: str) -> list[Effect]:
+        """That run of the node has ended like `how`, and another plan is to take its place; nothing without one."""
         if life.successor is None:
             return []
+        is_setback = life.successor is life.predecessor
+        life.setback = how if is_setback else ""
+        life.predecessor = None if is_setback else self._as_stated(life)
         effects, _ = self._apply(with_node(self.topology.dataflow, life.successor))
         life.successor = None
         life.budget.obey(life.plan.restart)
-        return [AdmitNode(life.plan, self.topology.node_slots[life.id]), *effects]
+        text = "the former node takes its place again" if is_setback else "another node takes its place"
+        return [Note(text, "info", life.id), AdmitNode(life.plan, self.topology.node_slots[life.id]), *effects]
+
+    def falls_back(self, life: NodeLife) -> bool:
+        """A node that took another's place has ended before it was started: that one comes again after this run.
+
+        Only a node that would have been started can fail to be: a program without inputs and outputs never is.
+        """
+        if life.is_started:
+            life.predecessor = None
+        is_asked = life.is_stop_asked or life.is_restart_asked or self._others.is_stopping()
+        if life.predecessor is None or is_asked or not waits_in_barrier(life.plan):
+            return False
+        life.successor = life.predecessor
+        return True
+
+    def _as_stated(self, life: NodeLife) -> StatedNode:
+        entries = self.topology.dataflow.raw.get("nodes", [])
+        raw = next((entry for entry in entries if entry["id"] == life.id), {"id": life.id, "inputs": {}})
+        return StatedNode(life.plan, raw)
 
     def _add(self, stimulus: s.NodeAdded, now_ns: int) -> list[Effect]:
         if self._others.is_stopping():
@@ -144,7 +176,7 @@ class GraphRules:
             return []
         life.successor = stimulus.stated
         if life.phase is Phase.BACKOFF:
-            return [*self.take_over(life), self._others.spawn(life, now_ns)]
+            return [*self.take_over(life, "did not run"), self._others.spawn(life, now_ns)]
         if not life.is_alive:
             return []
         life.is_restart_asked = True

@@ -48,6 +48,8 @@ class NodeLife:
         is_restart_asked: the user wants it to be started again after this run.
         is_removal_asked: the user wants it to end and to be no more.
         successor: the node that takes its place when this run of it is over, or None.
+        predecessor: the node in whose place it came, as long as it has not been started; or None.
+        setback: how the node ended that was to take its place and could not, or "".
     """
 
     def __init__(self, plan: Node) -> None:
@@ -59,6 +61,8 @@ class NodeLife:
         self.ladder: StopLadder | None = None
         self.is_removal_asked = False
         self.successor: StatedNode | None = None
+        self.predecessor: StatedNode | None = None
+        self.setback = ""
         self.forget_run()
 
     @property

@@ -124,7 +124,7 @@ class Supervisor:
         if self._is_finished or (node is not None and node not in self.lives):
             return []  # over, or about a node that was removed
         effects = self._rules[type(stimulus)](stimulus, now_ns)
-        for life in self.lives.values():
+        for life in self._graph.finishing():
             if life.is_draining and self._are_inputs_closed(life):
                 life.drained_ns = now_ns
         effects += self._graph.settle(now_ns)
@@ -199,8 +199,11 @@ class Supervisor:
         return [Note(f"spawned node with pid {stimulus.pid}", "debug", life.id)]
 
     def _note_refused(self, stimulus: s.SpawnRefused, now_ns: int) -> list[Effect]:
-        ending = SpawnFailed(stimulus.errno, stimulus.message)
-        return self._end(self.lives[stimulus.node], ending, f"failed to spawn: {stimulus.message}", now_ns)
+        life = self.lives[stimulus.node]
+        how = f"failed to spawn: {stimulus.message}"
+        if self._graph.falls_back(life):
+            return self._back_off(life, how, life.budget.note_asked(), now_ns)
+        return self._end(life, SpawnFailed(stimulus.errno, stimulus.message), how, now_ns)
 
     def _note_hello(self, stimulus: s.NodeSaidHello, _: int) -> list[Effect]:
         life = self.lives[stimulus.node]
@@ -320,6 +323,8 @@ class Supervisor:
         if self._is_restart_due(life):
             life.ladder = None
             return life.budget.note_asked()
+        if self._graph.falls_back(life):
+            return life.budget.note_asked()
         return life.budget.decide(now_ns, is_failure=is_failure) if self._may_restart(life) else None
 
     def _is_restart_due(self, life: NodeLife) -> bool:
@@ -344,8 +349,7 @@ class Supervisor:
         wait = f" in {restart.delay_ns / NS_PER_S:g} s" if restart.delay_ns else ""
         effects.append(Note(f"{how}, restarting{wait} (restart {life.budget.total})", "warn", life.id))
         life.forget_run()
-        if life.successor is not None:
-            effects += [*self._graph.take_over(life), Note("another node takes its place", "info", life.id)]
+        effects += self._graph.take_over(life, how)
         life.phase = Phase.BACKOFF
         life.respawn_ns = now_ns + restart.delay_ns
         if not restart.delay_ns:
