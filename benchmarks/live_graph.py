@@ -111,7 +111,7 @@ nodes:
   - id: behind
     path: reader.py
     args: behind
-    inputs: {in: {source: relay/out, queue_size: 2000}}
+    inputs: {in: {source: relay/out, queue_size: 2000, queue_policy: backpressure}}
 """
 REPLACEMENT = "id: relay\npath: relay.py\nenv: {{ROUND: {number}}}\n"
 REPLACEMENT += "inputs: {{in: {{source: sender/out, queue_size: 10000}}}}\noutputs: [out]\n"
@@ -170,7 +170,7 @@ def run(world: World, count: int) -> dict[str, Any]:
     time.sleep(1)
     after = {name: state_of(pid) for name, pid in watched.items()}
     nodes = control.dataflow(info.id).nodes
-    dropped = {f"{n.id}/{port.id}": port.dropped for n in nodes for port in n.inputs if n.id in ("first", "second")}
+    dropped = {f"{n.id}/{port.id}": port.dropped for n in nodes for port in n.inputs}
     processes = len(world.pids())
     world.says("stop", "live")
     seen = {name: json.loads((world.folder / name).read_text()) for name in ("first", "second", "behind")}

@@ -142,3 +142,15 @@ def test_a_moved_input_goes_on_without_being_closed(flow: Flow, run: Run, contro
     ended = run.wait()
     assert ended.code == 0
     assert run.said("checker") == ["first on in", "LOST on in", "INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+
+
+def test_a_replacement_that_cannot_start_leaves_the_old_node(flow: Flow, run: Run, control: DirectControl) -> None:
+    (flow.folder / "broken.py").write_text("import nowhere")
+    broken = "id: checker\npath: broken.py\ninputs: {in: {source: counter/out, queue_size: 500}}\n"
+    run.wait_said("checker", "first on in")
+    change = control.replace_node(id_of(control, run), "checker", broken)
+    checker = next(node for node in change.dataflow.nodes if node.id == "checker")
+    assert (checker.state, checker.message) == ("running", "the node that was to replace it exited with code 1")
+    assert checker.command.endswith("checker.py")
+    wait_until(lambda: run.said("checker").count("first on in") == 2, what="the old node to read on")
+    assert run.stop().code == 0

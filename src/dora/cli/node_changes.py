@@ -34,6 +34,7 @@ Examples:
 
 logger.yml is one entry of `nodes:`, for example
 
+\b
   id: logger
   path: logger.py
   inputs:
