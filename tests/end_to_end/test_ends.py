@@ -204,7 +204,7 @@ def test_node_that_lets_go_of_its_handle_closes_its_outputs_and_lives_on(flow: F
 
 
 def test_kills_in_the_middle_of_large_messages_leave_nothing_and_stop_nobody(flow: Flow) -> None:
-    hold(ends.killed_in_the_middle(flow, 20))
+    hold(ends.killed_in_the_middle(flow, 12))
 
 
 def test_reader_that_dies_with_arrays_gives_them_back(flow: Flow) -> None:

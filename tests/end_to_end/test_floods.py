@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_slow_reader_with_a_fast_timer_gets_every_message_in_order(flow: Flow) -> None:
-    hold(floods.slow_reader(flow, 20_000, least_hz=1000 / overload()))
+    hold(floods.slow_reader(flow, 8_000, least_hz=1000 / overload()))
 
 
 def test_eight_sending_threads_reach_an_asyncio_reader_completely(flow: Flow) -> None:
-    hold(floods.threads(flow, 50_000))
+    hold(floods.threads(flow, 16_000))

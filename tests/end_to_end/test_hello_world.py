@@ -16,7 +16,7 @@ def test_hello_world_delivers_100_of_100_in_each_of_10_runs(flow: Flow) -> None:
 
 
 def test_hello_world_delivers_100_of_100_while_all_processors_are_busy(flow: Flow) -> None:
-    hold(starts.hello_world_under_load(flow, 10))
+    hold(starts.hello_world_under_load(flow, 6))
 
 
 def test_message_sent_in_the_first_line_after_node_is_received(flow: Flow) -> None:
@@ -24,7 +24,7 @@ def test_message_sent_in_the_first_line_after_node_is_received(flow: Flow) -> No
 
 
 def test_message_sent_just_before_the_exit_is_received_before_input_closed(flow: Flow) -> None:
-    hold(starts.last_message(flow, 6))
+    hold(starts.last_message(flow, 4))
 
 
 def test_every_short_lived_sender_is_heard_and_then_closed(flow: Flow) -> None:
