@@ -23,7 +23,7 @@ SOURCE = ROOT / "src" / "dora"
 BASE = {"errors", "ids", "clock", "env", "version"}
 LOW = BASE | {"dataflow", "messages", "transport", "logs"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
-EVERYTHING |= {"runs", "inspection", "arrow_json", "ros2", "telemetry", "builder", "commands", "testing"}
+EVERYTHING |= {"runs", "inspection", "publication", "arrow_json", "ros2", "telemetry", "builder", "commands", "testing"}
 EVERYTHING |= {"cuda", "__init__"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": EVERYTHING,  # public names, resolved on first use
@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runner": LOW,
     "runs": BASE | {"messages", "transport"},
     "inspection": BASE | {"messages", "transport", "node", "runs"},
+    "publication": BASE | {"messages", "transport", "arrow", "runs"},
     "daemon": LOW | {"runs", "coordinator"},
     "coordinator": LOW,
     "control": BASE | {"messages", "transport", "runs"},

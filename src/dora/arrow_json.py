@@ -248,6 +248,12 @@ def _value(value: Any, kind: Any) -> Any:
     return value
 
 
+def _read_integer(value: Any, kind: Any) -> Any:
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(f"{value} is no whole number")  # Arrow would cut it off
+    return value
+
+
 def _read_half(value: Any, kind: Any) -> Any:
     import numpy  # older versions of pyarrow take nothing else for float16
 
@@ -327,6 +333,7 @@ def _is_list(kind: Any) -> bool:
 
 
 _READERS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any, Any], Any]], ...]] = (
+    (_is("integer"), _read_integer),
     (_is("float16"), _read_half),
     (_is("floating"), lambda value, kind: float(value) if isinstance(value, str) else value),
     (_is_binary, _read_bytes),

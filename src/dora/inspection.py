@@ -64,6 +64,7 @@ class Tap:
     Attributes:
         is_closed: nothing more will come; the sender has ended for good and all is read.
         is_fed: the sender has been told of this reader; it takes it up at its next call to dora.
+        guests: what others publish on the output (`topic pub`), as long as they do.
     """
 
     def __init__(self, node: str, output: str, clock: HybridClock, untold: list[ReceiveEdge]) -> None:
@@ -73,6 +74,12 @@ class Tap:
         self.is_fed = False
         self.slot = -1
         self.input: Final = Input(f"{node}/{output}", "dora", clock, untold)
+        self.guests: Final[list[Input]] = []
+
+    @property
+    def sources(self) -> list[Input]:
+        """All that messages come from."""
+        return [self.input, *self.guests]
 
 
 class Inspection:
@@ -146,10 +153,10 @@ class Inspection:
 
     def close(self) -> None:
         """Look no longer; arrays that are held stay valid."""
-        for tap in self.taps.values():
-            for edge in tap.input.edges:
+        for source in [source for tap in self.taps.values() for source in tap.sources]:
+            for edge in source.edges:
                 edge.link.close()
-            tap.input.edges.clear()
+            source.edges.clear()
         self._untold.clear()
         self._counters.close()
         self._poll.close()
@@ -165,8 +172,8 @@ class Inspection:
 
     def _round(self) -> Iterator[Message]:
         """One message of every output that has some."""
-        for tap in list(self.taps.values()):
-            event = self._take_one(tap)
+        for tap, source in [(one, source) for one in self.taps.values() for source in one.sources]:
+            event = self._take_one(tap, source)
             if event is None:
                 continue
             error = event.get("error") or ""
@@ -174,8 +181,7 @@ class Inspection:
                 tap.node, tap.output, event["value"], event["metadata"] or {}, time.time_ns(), _without_prefix(error)
             )
 
-    def _take_one(self, tap: Tap) -> Any:
-        source = tap.input
+    def _take_one(self, tap: Tap, source: Input) -> Any:
         while source.edges:
             event = source.take()
             if event is not None:
@@ -188,13 +194,16 @@ class Inspection:
                 return None
             self._unwatch(edge.link)
             source.drop_edge()
-            tap.is_closed = not source.edges and edge.verdict in _IS_OVER
-            self._watch(tap)
+            if source in tap.guests:
+                tap.guests.remove(source)
+            else:
+                tap.is_closed = not source.edges and edge.verdict in _IS_OVER
+                self._watch(source)
         return None
 
-    def _watch(self, tap: Tap) -> None:
-        if tap.input.fd >= 0:
-            self._poll.register(tap.input.fd, select.EPOLLIN)
+    def _watch(self, source: Input) -> None:
+        if source.fd >= 0:
+            self._poll.register(source.fd, select.EPOLLIN)
 
     def _unwatch(self, link: ReceiveEdge) -> None:
         try:
@@ -210,8 +219,7 @@ class Inspection:
                 continue
             close_all(arrived.fds)
             if isinstance(arrived.message, messages.TapVerdict) and tap is not None:
-                edge = tap.input.edge(arrived.message.edge)
-                if edge is not None:
+                for edge in filter(None, (source.edge(arrived.message.edge) for source in tap.sources)):
                     edge.verdict = arrived.message.verdict
             elif isinstance(arrived.message, messages.Refused):
                 raise RunnerRefused(arrived.message.code, arrived.message.message)
@@ -225,12 +233,18 @@ class Inspection:
             slot=message.slot,
             arena_bytes=message.arena_bytes,
         )
+        if message.is_guest:
+            guest = Input(tap.input.id, "dora", self._clock, self._untold)
+            guest.add(added, arrived.fds, self._own, 0)
+            tap.guests.append(guest)
+            self._watch(guest)
+            return
         tap.input.add(added, arrived.fds, self._own, 0)
         tap.slot = message.slot
         tap.is_fed = True
         tap.is_closed = False
         if len(tap.input.edges) == 1:
-            self._watch(tap)
+            self._watch(tap.input)
 
 
 def _without_prefix(error: str) -> str:

@@ -199,12 +199,14 @@ class FakeRunner:
 
     # -- wiring ----------------------------------------------------------------------------------------------
 
-    def feed(self, input_id: str, *, source: str = "camera", queue_size: int = 1000) -> Feed:
+    def feed(self, input_id: str, *, source: str = "camera", queue_size: int = 1000, is_guest: bool = False) -> Feed:
         """A new edge to that input; before the node opens it is part of the wiring."""
         if input_id not in self.inputs:
             self.inputs.append(input_id)
         self._edges += 1
-        message = m.AddInputEdge(self._edges, input_id, source, "out", self._edges, pipes.arena_bytes())
+        message = m.AddInputEdge(
+            self._edges, input_id, source, "out", self._edges, pipes.arena_bytes(), is_guest=is_guest
+        )
         feed = Feed(self, message, queue_size)
         self._feeds.append(feed)
         self._tell(message, feed.reader_fds)

@@ -1,4 +1,4 @@
-"""`dora topic list|echo|hz|info`: look at the messages of a dataflow that runs, on this machine."""
+"""`dora topic list|echo|hz|info|pub`: the messages of a dataflow that runs, on this machine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from dora.cli.publish import pub
 from dora.cli.rates import COLUMNS, Rates, Reading, cells
 from dora.cli.tables import FORMATS, print_json_lines, print_table
-from dora.cli.targets import HELP, choose_dataflow, dataflow_option, examples, open_control
-from dora.cli.topics import Topic, choose_topics, metadata_as_json, topics_of
+from dora.cli.targets import HELP, dataflow_option, examples
+from dora.cli.topics import Topic, choose_topics, find_run, metadata_as_json, topics_of
 from dora.errors import ConnectionLost
-from dora.messages import runner_daemon as messages
 from dora.runs.counters import CountersView, count_unread
-from dora.runs.link import RunnerLink, describe_all
+from dora.runs.link import RunnerLink
 
 if TYPE_CHECKING:
     from dora.inspection import Inspection, Message
@@ -48,24 +48,18 @@ Examples:
   dora topic echo camera/image --count 1
   dora topic hz --duration 5
   dora topic info camera/image
+  dora topic pub camera/trigger true
 """),
 )
 def topic() -> None:
-    """Look at the messages of a running dataflow.
+    """Look at the messages of a running dataflow, or send some.
 
-    A topic is an output, written NODE/OUTPUT.  Any output can be looked at, without a flag in the file; no node ever
-    waits for who looks.
+    A topic is an output, written NODE/OUTPUT.  Any output can be looked at and sent on, without a flag in the file; no
+    node ever waits for who looks.
     """
 
 
-def find_run(wanted: str | None) -> tuple[str, messages.Described]:
-    """The admin socket of the run that is meant, and what it says of itself."""
-    with open_control(None, None) as control:
-        found = choose_dataflow(control, wanted)
-    for path, run in describe_all()[0]:
-        if run.dataflow_id == found.id:
-            return path, run
-    raise ConnectionLost(f"dataflow {found.name or found.id} does not run on this machine any more")
+topic.add_command(pub)
 
 
 @topic.command("list", context_settings=HELP)

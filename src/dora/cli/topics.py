@@ -1,4 +1,4 @@
-"""Outputs as topics: their names, which are meant, and how a message is printed."""
+"""Outputs as topics: of which run, their names, which are meant, and how a message is printed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 
 import click
 
+from dora.cli.targets import choose_dataflow, open_control
+from dora.errors import ConnectionLost
 from dora.messages import runner_daemon as messages
+from dora.runs.link import describe_all
 
 
 class Topic(NamedTuple):
@@ -29,6 +32,16 @@ class Topic(NamedTuple):
     def name(self) -> str:
         """As users write it."""
         return f"{self.node}/{self.output}"
+
+
+def find_run(wanted: str | None) -> tuple[str, messages.Described]:
+    """The admin socket of the run that is meant, and what it says of itself."""
+    with open_control(None, None) as control:
+        found = choose_dataflow(control, wanted)
+    for path, run in describe_all()[0]:
+        if run.dataflow_id == found.id:
+            return path, run
+    raise ConnectionLost(f"dataflow {found.name or found.id} does not run on this machine any more")
 
 
 def topics_of(run: messages.Described) -> list[Topic]:

@@ -15,7 +15,7 @@ from typing import Final, Union
 
 import msgspec
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Raised whenever a message of this file changes; both sides name it in their first message."""
 
 CLOSED: Final = "closed"
@@ -132,7 +132,12 @@ class RemoveOutputEdge(msgspec.Struct, frozen=True, tag=True):
 
 
 class AddInputEdge(msgspec.Struct, frozen=True, tag=True):
-    """Runner to reader; fds: [queue read, release write, arena memfd].  Read after the input's earlier edges."""
+    """Runner to reader; fds: [queue read, release write, arena memfd].  Read after the input's earlier edges.
+
+    Attributes:
+        is_guest: somebody outside publishes on that output: read beside the input's edges, until its verdict; neither
+            opens nor closes the input.
+    """
 
     edge: int
     input: str
@@ -140,6 +145,7 @@ class AddInputEdge(msgspec.Struct, frozen=True, tag=True):
     output: str
     slot: int
     arena_bytes: int
+    is_guest: bool = False
 
 
 class Wired(msgspec.Struct, frozen=True, tag=True):

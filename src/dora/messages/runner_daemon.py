@@ -14,7 +14,7 @@ from typing import Any, Final, Union
 
 import msgspec
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised whenever a message of this file changes."""
 
 INLINE_BYTES: Final = 64 * 1024
@@ -196,6 +196,17 @@ class Untap(msgspec.Struct, frozen=True, tag=True):
     tap: int
 
 
+class Publish(msgspec.Struct, frozen=True, tag=True):
+    """Send on an output that runs, beside its node, until the asker hangs up; one at a time on a connection.
+
+    Answer: `Publishing`.  Then come `PublishEdge` for every input that reads the output, for every run of its node,
+    `PublishEdgeEnded` for those that are read no more, and `PublishOver`, between the answers.
+    """
+
+    node: str
+    output: str
+
+
 class Welcome(msgspec.Struct, frozen=True, tag=True):
     """The runner's first message."""
 
@@ -250,6 +261,7 @@ class TapEdge(msgspec.Struct, frozen=True, tag=True):
     output: str
     slot: int
     arena_bytes: int
+    is_guest: bool = False
 
 
 class TapVerdict(msgspec.Struct, frozen=True, tag=True):
@@ -258,6 +270,47 @@ class TapVerdict(msgspec.Struct, frozen=True, tag=True):
     tap: int
     edge: int
     verdict: str
+
+
+class Publishing(msgspec.Struct, frozen=True, tag=True):
+    """fds: [arena memfd, for writing].
+
+    Attributes:
+        stated_type: of the output, as the file has it; or empty.
+        accepted: names of the Arrow types that messages of that type may have, as pyarrow writes them; empty: any.
+        unreachable: inputs that read the output within the process of its node, as `node/input`.
+    """
+
+    arena_bytes: int
+    stated_type: str = ""
+    accepted: list[str] = []
+    unreachable: list[str] = []
+
+
+class PublishEdge(msgspec.Struct, frozen=True, tag=True):
+    """One more reader; fds: [queue read, queue write, release read], as in `node_runner.AddOutputEdge`.
+
+    What it takes is counted at `slot`; what is sent and dropped counts the asker itself.
+    """
+
+    edge: int
+    reader: str
+    input: str
+    slot: int
+    queue_size: int
+    is_lossless: bool
+    is_stated: bool
+    replaces: int = 0
+
+
+class PublishEdgeEnded(msgspec.Struct, frozen=True, tag=True):
+    """The reader of that edge has ended, or has closed its input."""
+
+    edge: int
+
+
+class PublishOver(msgspec.Struct, frozen=True, tag=True):
+    """The node of the output has ended: its readers hear nothing more on it."""
 
 
 class Attached(msgspec.Struct, frozen=True, tag=True):
@@ -397,6 +450,7 @@ Request = Union[
     GetCounters,
     Tap,
     Untap,
+    Publish,
 ]
 Reply = Union[
     Welcome,
@@ -410,6 +464,10 @@ Reply = Union[
     Counters,
     TapEdge,
     TapVerdict,
+    Publishing,
+    PublishEdge,
+    PublishEdgeEnded,
+    PublishOver,
     Attached,
 ]
 

@@ -21,7 +21,7 @@ from dora.errors import ProtocolError
 from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner as messages
 from dora.node import events
-from dora.node.silence import Silence
+from dora.node.silence import Heard, Silence
 from dora.transport.counters import EDGE_LET_GO
 from dora.transport.pipes import ENCODING_MASK
 from dora.transport.receiving import Hold, Mapping, ReceiveEdge, Record
@@ -87,7 +87,7 @@ class Input:
         self.served = 0
         self.is_closed = False
         self.edges: deque[Edge] = deque()
-        self.silence: Silence | None = None
+        self.silence: Silence | Heard | None = None
         self._node_id = node_id
         self._clock = clock
         self._untold = untold
@@ -196,6 +196,13 @@ class Input:
             return False
         link = self.edges[0].link
         return link.is_ended or not queued_records(link.queue_read)
+
+    def ends_now(self) -> bool:
+        """Whether all that was sent is read and INPUT_CLOSED follows."""
+        edges = self.edges
+        if not edges or edges[-1].verdict in ("", messages.RESTARTING) or self.is_closed:
+            return False
+        return all(edge.verdict for edge in edges) and not self.queued()
 
     def drop_edge(self) -> None:
         """Go on to the next edge; arrays of this one that the user holds stay valid."""

@@ -293,6 +293,11 @@ class Link:
         with contextlib.suppress(OSError, ValueError):  # the node may be closed
             os.eventfd_write(self.wake_fd, 1)
 
+    def drain_wake(self) -> None:
+        """The thread that waited looks now."""
+        with contextlib.suppress(OSError, ValueError):  # another thread was quicker, or closes the node
+            os.eventfd_read(self.wake_fd)
+
     def _lose(self) -> None:
         """The runner is gone: a node that it spawned must not outlive it, nor may anything this node started."""
         self.is_lost = True

@@ -11,27 +11,30 @@ STOP/ALL_INPUTS_CLOSED come after the last message of the edge they speak of, in
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection
+from operator import attrgetter
 from typing import Any, Final
 
 from dora.messages import node_runner as messages
 from dora.node import events, params
+from dora.node.alarms import Alarms
 from dora.node.external import Arrival, External
+from dora.node.farewells import Farewells
+from dora.node.guests import Guests
 from dora.node.inputs import Edge, Hand, Input, tick_event
 from dora.node.link import Link, RunnerGone
-from dora.node.silence import Silence
-from dora.node.timers import AlarmClock, Timer, monotonic_ns
+from dora.node.silence import Heard, Silence
+from dora.node.timers import Timer, monotonic_ns
 from dora.transport.counters import NODE_CALLS, NODE_LAST_CALL_NS, NODE_NEXT_TICK_NS, NODE_RECEIVING
 from dora.transport.receiving import ReceiveEdge
 
 _MAX_READY: Final = 64
-_NO_LIMIT: Final = 1 << 62
+_SERVED: Final = attrgetter("served")
 
 
 class _End:
@@ -53,15 +56,16 @@ class Receiver:
         self._let_go: set[str] = set()
         self._hand: Final = Hand()
         timer_ids = {timer.input for timer in config.timers}
-        self._inputs: Final = {
-            name: Input(name, config.node_id, link.clock, self._untold, self._hand)
-            for name in config.inputs
-            if name not in timer_ids
-        }
-        self._timers: Final = [Timer(timer.input, timer.period_ns) for timer in config.timers]
-        self._silences: Final = [name for name in config.input_timeouts_ns if name in self._inputs]
-        for name in self._silences:
-            self._inputs[name].silence = Silence(config.input_timeouts_ns[name], link.page.words)
+        self._inputs: Final = {name: self._make_input(name) for name in config.inputs if name not in timer_ids}
+        for name, timeout_ns in config.input_timeouts_ns.items():
+            if name in self._inputs:
+                self._inputs[name].silence = Silence(timeout_ns, link.page.words)
+        timers = [Timer(timer.input, timer.period_ns) for timer in config.timers]
+        next_tick = (link.page.words, link.at + NODE_NEXT_TICK_NS)
+        self._alarms: Final = Alarms(timers, self._inputs.values(), next_tick)
+        self._guests: Final = Guests()
+        self._only: Input | None = None
+        self._find_only()
         self._drains_timers = config.drains_timers
         self._round: deque[Input | Timer | External] = deque()
         self._ending: list[Input] = []
@@ -70,12 +74,11 @@ class Receiver:
         self._waiting = 0
         self._end_fd = -1
         self._pending: deque[events.Event] = deque()
-        self._told: set[tuple[str, str, int]] = set()
-        self.restarted: Final[list[str]] = []  # nodes that feed this one, each time that one of them was restarted
+        self._farewells: Final = Farewells()
+        self.restarted: Final = self._farewells.restarted
         self._is_ended = False
-        self._allowed: dict[str, int] | None = None
+        self._allowed: dict[Input, int] | None = None
         self._served = 0
-        self._alarm: AlarmClock | None = None
         self._by_fd: dict[int, Input] = {}
         self._epoll = select.epoll()
         self._epoll.register(link.wake_fd, select.EPOLLIN)
@@ -89,14 +92,20 @@ class Receiver:
     def begin(self) -> None:
         """The barrier is open: watch the control socket and start the timers."""
         self._epoll.register(self._link.socket.fileno(), select.EPOLLIN)
-        if self._timers or self._silences:
-            self._alarm = AlarmClock()
-            self._epoll.register(self._alarm.fd, select.EPOLLIN)
-            for timer in self._timers:
-                timer.start(self._link.start_ns)
-            self._set_alarm()
+        self._alarms.begin(self._link.start_ns)
+        if self._alarms.fd >= 0:
+            self._epoll.register(self._alarms.fd, select.EPOLLIN)
         if self._link.inbox:
             self._link.wake_receiver()
+
+    def _sources(self) -> list[Input]:
+        """What messages come from: the inputs, and guests beside them."""
+        return [*self._inputs.values(), *self._guests]
+
+    def _find_only(self) -> None:
+        """The input that is served without asking the kernel who is next, as long as nothing else can come."""
+        is_alone = len(self._inputs) == 1 and not self._alarms.timers and not self._guests
+        self._only = next(iter(self._inputs.values())) if is_alone else None
 
     # -- taking ----------------------------------------------------------------------------------------------
 
@@ -125,7 +134,7 @@ class Receiver:
         if self._hand.event is not None:
             self._pending.append(self._hand.event)
             self._hand.event = None
-        for source in self._inputs.values():
+        for source in self._sources():
             if source.was_cut_off and source not in self._round and source not in self._paused:
                 self._round.appendleft(source)
         self._link.wake_receiver()
@@ -162,13 +171,13 @@ class Receiver:
                 break
         return None
 
-    def _take_allowed(self, allowed: dict[str, int]) -> Taken:
+    def _take_allowed(self, allowed: dict[Input, int]) -> Taken:
         """After STOP (MANUAL): what was queued at that moment, and no ticks."""
-        for source in sorted(self._inputs.values(), key=_served):
-            while allowed[source.id]:
+        for source in sorted(allowed, key=_SERVED):
+            while allowed[source]:
                 event = source.take()
                 if event is not None:
-                    allowed[source.id] -= 1
+                    allowed[source] -= 1
                     self._served += 1
                     source.served = self._served
                     return event
@@ -186,26 +195,19 @@ class Receiver:
         elif source.silence is not None and not source.silence.due_ns and self._ends_silence(source.silence):
             self._pending += (events.input_recovered(source.id), event)
             return None
-        elif not self._round and not self._timers and len(self._inputs) == 1:
-            self._round.append(source)  # the only input: no need to ask the kernel who is next
+        elif source is self._only and not self._round:
+            self._round.append(source)
         return event
 
-    def _ends_silence(self, silence: Silence) -> bool:
+    def _ends_silence(self, silence: Silence | Heard) -> bool:
         ends = silence.note_heard(monotonic_ns())
-        self._set_alarm()
+        self._alarms.set()
         return ends
 
     def _look_for_silence(self, now_ns: int) -> None:
-        for source in self._listened():
-            if source.silence.look(now_ns, source.queued()):
-                print(f"dora: nothing came on input {source.id!r} for its input_timeout", file=sys.stderr)
-                self._pending.append(events.input_closed(source.id))
-        self._set_alarm()
-
-    def _listened(self) -> list[Any]:
-        """Inputs with an `input_timeout` that has begun."""
-        found = [self._inputs[name] for name in self._silences if name in self._inputs]
-        return [source for source in found if source.silence is not None and source.silence.due_ns]
+        for name in self._alarms.look_for_silence(now_ns):
+            print(f"dora: nothing came on input {name!r} for its input_timeout", file=sys.stderr)
+            self._pending.append(events.input_closed(name))
 
     def announce(self, arrival: Arrival) -> None:
         """An external item is there.  Any thread."""
@@ -223,7 +225,7 @@ class Receiver:
         count = timer.take(monotonic_ns())
         if count is None:
             return None
-        self._set_alarm()
+        self._alarms.set()
         return tick_event(
             timer.input, count, self._link.clock.now_ns(), leaves_timestamp_out=self._leaves_timestamp_out
         )
@@ -241,28 +243,24 @@ class Receiver:
             ready_input = self._by_fd.get(fd)
             if ready_input is not None:
                 found.append(ready_input)
-            elif self._alarm is not None and fd == self._alarm.fd:
+            elif fd == self._alarms.fd:
                 now = monotonic_ns()
-                found += [timer for timer in self._timers if timer.due_ns <= now]
-                if self._silences and not self._is_stopping:
+                found += self._alarms.due_timers(now)
+                if not self._is_stopping:
                     self._look_for_silence(now)
             elif fd == link.wake_fd:
-                self._drain_wake()
+                link.drain_wake()
             else:
                 link.pump()
         if link.inbox:
             self._read_inbox()
         found += self._ending
         if len(found) > 1:
-            found.sort(key=_served)
+            found.sort(key=_SERVED)
         waiting = self._round
         for source in found:
             if source not in waiting:
                 waiting.append(source)
-
-    def _drain_wake(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # another thread was quicker, or closes the node
-            os.eventfd_read(self._link.wake_fd)
 
     def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait until something is there.  Does not hold the lock; signal handlers run and may raise."""
@@ -282,20 +280,16 @@ class Receiver:
             self._close_fds()
         self._link.page.words[self._link.at + NODE_RECEIVING] += change
 
-    def _set_alarm(self) -> None:
-        due = min((timer.due_ns for timer in self._timers), default=0)
-        self._link.page.words[self._link.at + NODE_NEXT_TICK_NS] = due
-        if self._alarm is not None:
-            dues = [due or _NO_LIMIT, *(source.silence.due_ns for source in self._listened())]
-            self._alarm.ring_at(min(dues))
-
     def fileno(self) -> int:
         """A descriptor that is readable when an event may be there."""
         return self._epoll.fileno()
 
     def queued_by_input(self) -> dict[str, int]:
         """Messages that wait in the queues of those inputs where some do.  Holds the lock."""
-        return {source.id: count for source in self._inputs.values() if (count := source.queued())}
+        found: Counter[str] = Counter()
+        for source in self._sources():
+            found[source.id] += source.queued()
+        return dict(+found)
 
     def hear(self) -> None:
         """Note what the runner has said.  Holds the lock."""
@@ -313,40 +307,36 @@ class Receiver:
         if self._is_ended:
             return True
         if self._allowed is not None:
-            return not any(self._allowed.get(source.id) and source.queued() for source in self._inputs.values())
+            return not any(left and source.queued() for source, left in self._allowed.items())
         now = monotonic_ns()
-        if any(timer.due_ns <= now for timer in self._timers):
+        if self._alarms.due_timers(now):
             return False
-        if any(source.silence.due_ns <= now for source in self._listened()):
+        if self._alarms.is_due(now):
             self._look_for_silence(now)
             if self._pending:
                 return False
-        return not any(source.queued() or _ends_now(source) for source in self._inputs.values())
+        return not any(source.queued() or source.ends_now() for source in self._sources())
 
     # -- leaving inputs alone --------------------------------------------------------------------------------
 
     def pause(self, input_id: str) -> None:
         """Leave what comes on this input in its queue, where the sender sees it.  Holds the lock."""
-        source = self._inputs.get(input_id)
-        if source is None or source in self._paused:
-            return
-        self._paused.append(source)
-        if source.edges:
-            self._unwatch(source.edges[0])
-        if source in self._round:
-            self._round.remove(source)
-        self._note_ending(source)
+        for source in [one for one in self._sources() if one.id == input_id and one not in self._paused]:
+            self._paused.append(source)
+            if source.edges:
+                self._unwatch(source.edges[0])
+            if source in self._round:
+                self._round.remove(source)
+            self._note_ending(source)
 
     def resume(self, input_id: str) -> None:
         """Read that input again.  Holds the lock."""
-        source = self._inputs.get(input_id)
-        if source is None or source not in self._paused:
-            return
-        self._paused.remove(source)
-        self._watch(source)
-        self._round.append(source)
-        self._note_ending(source)
-        self._link.wake_receiver()
+        for source in [one for one in self._paused if one.id == input_id]:
+            self._paused.remove(source)
+            self._watch(source)
+            self._round.append(source)
+            self._note_ending(source)
+            self._link.wake_receiver()
 
     def count_dropped(self, input_id: str) -> None:
         """A message of that input was taken, and nobody will get it.  Holds the lock."""
@@ -363,21 +353,17 @@ class Receiver:
             _HANDLERS[type(message)](self, message, fds)
 
     def _on_add(self, message: messages.AddInputEdge, fds: list[int]) -> None:
-        link = self._link
-        is_new = message.input not in self._inputs
-        if message.input in self._let_go or (is_new and self._is_stopping):  # the runner has not heard of that yet
+        source = self._input_for(message)
+        if source is None:  # it is closed, and the runner has not heard of that yet
             for fd in fds:
                 os.close(fd)
             return
-        source = self._inputs.get(message.input)
-        if source is None:  # `dora node connect`
-            source = self._inputs[message.input] = Input(message.input, link.config.node_id, link.clock, self._untold)
-        at = link.page.edge_word(message.slot)
-        source.add(message, fds, link.page.words, at)
-        if source.silence is not None:
+        page = self._link.page
+        at = page.edge_word(message.slot)
+        source.add(message, fds, page.words, at)
+        if isinstance(source.silence, Silence):
             source.silence.place(at)
-        if source.is_closed:
-            source.is_closed = False
+        source.is_closed = message.is_guest
         if source in self._paused:
             return
         if len(source.edges) == 1:
@@ -385,17 +371,39 @@ class Receiver:
         else:
             self._round.append(source)
 
+    def _input_for(self, message: messages.AddInputEdge) -> Input | None:
+        name = message.input
+        source = self._inputs.get(name)
+        if message.is_guest:
+            return None if source is None or source.is_closed else self._make_guest(source)
+        if name in self._let_go or (source is None and self._is_stopping):
+            return None
+        if source is None:  # `dora node connect`
+            source = self._inputs[name] = self._make_input(name)
+            self._find_only()
+        return source
+
+    def _make_guest(self, host: Input) -> Input:
+        guest = self._make_input(host.id)
+        self._guests.add(guest, host)
+        if host in self._paused:
+            self._paused.append(guest)
+        self._find_only()
+        return guest
+
+    def _make_input(self, name: str) -> Input:
+        return Input(name, self._link.config.node_id, self._link.clock, self._untold, self._hand)
+
     def _on_verdict(self, message: messages.EdgeVerdict, fds: list[int]) -> None:
-        for source in self._inputs.values():
+        for source in self._sources():
             edge = source.edge(message.edge)
             if edge is None:
                 continue
             edge.verdict = message.verdict
             edge.error = message.error
             edge.run = message.run
-            if message.verdict == messages.RESTARTING and not self._is_stopping and self._tell_once(edge):
-                self.restarted.append(edge.source)
-                self._pending.append(events.node_restarted(edge.source))
+            if message.verdict == messages.RESTARTING and not self._is_stopping:
+                self._pending += self._farewells.of(edge, source, self._inputs.values())
             if source.edges[0] is edge:
                 self._note_ending(source)
 
@@ -405,13 +413,6 @@ class Receiver:
         if is_ending != (source in self._ending):
             (self._ending.append if is_ending else self._ending.remove)(source)
 
-    def _tell_once(self, edge: Edge) -> bool:
-        told = (edge.source, edge.verdict, edge.run)
-        if told in self._told:
-            return False
-        self._told.add(told)
-        return True
-
     def _on_param(self, message: messages.Param, fds: list[int]) -> None:
         if not self._is_stopping:
             self._pending.append(params.event_of(message))
@@ -419,7 +420,7 @@ class Receiver:
     def _on_stop(self, message: messages.Stop, fds: list[int]) -> None:
         if self._is_stopping:
             return
-        self._allowed = {source.id: source.queued() for source in self._inputs.values()}
+        self._allowed = {source: source.queued() for source in self._sources()}
         set_before = [event for event in self._pending if event["type"] in params.KINDS]
         taken = [event for event in self._pending if event["type"] == "INPUT"]  # it had left its queue
         self._pending = deque([*set_before, events.stop("MANUAL"), *taken])
@@ -438,7 +439,7 @@ class Receiver:
         if self._is_stopping:
             return
         self._drains_timers = True
-        for source in self._inputs.values():
+        for source in self._sources():
             for edge in source.edges:
                 if edge.verdict in ("", messages.RESTARTING):
                     edge.verdict = messages.CLOSED
@@ -469,16 +470,35 @@ class Receiver:
         with self.lock:
             self._let_go.update(input_ids)
             for source in [self._inputs.pop(name) for name in input_ids if name in self._inputs]:
-                for edge in source.edges:
-                    self._unwatch(edge)
-                    edge.link.close()
-                source.edges.clear()
-            self._timers[:] = [timer for timer in self._timers if timer.input not in input_ids]
-            self._round = deque(s for s in self._round if s in self._timers or s in self._inputs.values())
-            self._set_alarm()
-            if not self._inputs and not self._timers and not self._is_stopping:
+                self._drop_guests(source.id)
+                self._shut(source)
+            self._alarms.drop(input_ids)
+            timers, sources = self._alarms.timers, self._sources()
+            self._round = deque(one for one in self._round if one in timers or one in sources)
+            self._find_only()
+            if not self._inputs and not timers and not self._is_stopping:
                 self._is_ended = True
             self._end_if_all_closed()
+
+    def _shut(self, source: Input) -> None:
+        """Of its edges, and of what is queued there."""
+        for edge in source.edges:
+            self._unwatch(edge)
+            edge.link.close()
+        source.edges.clear()
+
+    def _drop_guests(self, input_id: str) -> None:
+        """That input is closed, also for those who publish on it."""
+        for guest in self._guests.of(input_id):
+            self._shut(guest)
+            self._forget_guest(guest)
+
+    def _forget_guest(self, guest: Input) -> None:
+        self._guests.remove(guest)
+        for places in (self._round, self._ending, self._paused):
+            if guest in places:
+                places.remove(guest)
+        self._find_only()
 
     def _watch(self, source: Input) -> None:
         fd = source.fd
@@ -496,7 +516,7 @@ class Receiver:
             edge = source.edges[0]
             if edge.link.is_ended:
                 self._unwatch(edge)
-            if not source.is_drained():
+            if not source.is_drained() or (not source.is_closed and self._guests.wait_on(source.id)):
                 break
             self._unwatch(edge)
             source.drop_edge()
@@ -508,23 +528,24 @@ class Receiver:
             self._watch(source)
             self._round.append(source)
             return
+        if source in self._guests:
+            self._forget_guest(source)
+            return
         if edge.verdict == messages.RESTARTING or self._is_stopping or source.is_closed:
             return
-        if edge.verdict == messages.FAILED and self._tell_once(edge):
-            self._pending.append(events.node_failed(edge.source, edge.error, self._inputs_from(edge, source)))
+        self._pending += self._farewells.of(edge, source, self._inputs.values())
         source.is_closed = True
-        if source.silence is not None:
+        is_told = False
+        if isinstance(source.silence, Silence):
             source.silence.end()
-        if source.silence is None or not source.silence.is_silent:
+            is_told = source.silence.is_silent
+        if not is_told:
             self._pending.append(events.input_closed(source.id))
+        self._drop_guests(source.id)
         self._end_if_all_closed()
 
-    def _inputs_from(self, edge: Edge, first: Input) -> list[str]:
-        others = (s for s in self._inputs.values() if any(e.source == edge.source for e in s.edges))
-        return sorted({first.id, *(source.id for source in others)})
-
     def _end_if_all_closed(self) -> None:
-        if not self._inputs or self._is_stopping or (self._timers and not self._drains_timers):
+        if not self._inputs or self._is_stopping or (self._alarms.timers and not self._drains_timers):
             return
         if all(source.is_closed for source in self._inputs.values()):
             self._pending.append(events.stop("ALL_INPUTS_CLOSED"))
@@ -541,11 +562,8 @@ class Receiver:
                 told.tell_released()
             self._untold.clear()  # so that an edge that nobody holds an array of gives its last descriptor back now
             self._round.clear()
-            for source in self._inputs.values():
-                for edge in source.edges:
-                    self._unwatch(edge)
-                    edge.link.close()
-                source.edges.clear()
+            for source in self._sources():
+                self._shut(source)
             if self._waiting:  # other threads: they would not hear that what they wait on is closed
                 self._end_fd = os.eventfd(1, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
                 self._epoll.register(self._end_fd, select.EPOLLIN)
@@ -554,8 +572,7 @@ class Receiver:
 
     def _close_fds(self) -> None:
         self._epoll.close()
-        if self._alarm is not None:
-            self._alarm.close()
+        self._alarms.close()
         if self._end_fd >= 0:
             os.close(self._end_fd)
             self._end_fd = -1
@@ -563,21 +580,9 @@ class Receiver:
     def forget(self) -> None:
         """In a forked child: leave the parent's descriptors alone."""
         self._epoll.close()
-        if self._alarm is not None:
-            self._alarm.close()
-        for source in self._inputs.values():
+        self._alarms.close()
+        for source in self._sources():
             source.forget()
-
-
-def _served(source: Input | Timer) -> int:
-    return source.served
-
-
-def _ends_now(source: Input) -> bool:
-    edges = source.edges
-    if not edges or edges[-1].verdict in ("", messages.RESTARTING) or source.is_closed:
-        return False
-    return all(edge.verdict for edge in edges) and not source.queued()
 
 
 _HANDLERS: Final[dict[type, Any]] = {

@@ -65,3 +65,21 @@ class Silence:
     def end(self) -> None:
         """The input has closed for good."""
         self.due_ns = 0
+
+
+class Heard:
+    """The silence of an input, for another sender to it, whose counters say nothing here: each message counts as heard.
+
+    Attributes:
+        due_ns: as before the first message, always.
+    """
+
+    __slots__ = ("_silence", "due_ns")
+
+    def __init__(self, silence: Silence) -> None:
+        self._silence = silence
+        self.due_ns = 0
+
+    def note_heard(self, now_ns: int) -> bool:
+        """As of the input's own."""
+        return self._silence.note_heard(now_ns)

@@ -9,16 +9,19 @@ only while there are any.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from dora.messages import runner_daemon as messages
 from dora.runner import stimuli as s
 from dora.runner.admin import Refusal, Visitor, unknown_node
 from dora.runner.graph_desk import GraphDesk, wait_s
+from dora.runner.guests import GuestDesk
+from dora.runner.handlers import Handlers
 from dora.runner.roster import Roster
 from dora.runner.state.node_life import NodeLife, Phase
-from dora.runner.taps import TapDesk, Taps
+from dora.runner.state.supervisor import Supervisor
+from dora.runner.taps import TapDesk
 from dora.transport.counters import CountersPage
 
 
@@ -32,18 +35,20 @@ class RunDesk:
     def __init__(
         self,
         roster: Roster,
-        lives: Mapping[str, NodeLife],
+        supervisor: Supervisor,
         page: CountersPage,
-        taps: Taps,
+        handlers: Handlers,
         graph: GraphDesk,
         *,
         tell: Callable[[s.Stimulus], None],
     ) -> None:
         self._roster = roster
-        self._lives = lives
+        self._lives = supervisor.lives
         self._page = page
         self._tell = tell
-        self._taps = TapDesk(taps, self.life, take_slot=graph.topology.edge_slots.take, tell=tell)
+        slots = graph.topology.edge_slots
+        self._taps = TapDesk(handlers.taps, self.life, slots=slots, clear=page.clear_edge, tell=tell)
+        self._guests = GuestDesk(handlers.guests, supervisor, self.life, tell=tell)
         self._watchers: dict[Visitor, None] = {}
         self._told: dict[str, messages.NodeState] = {}
         self._told_state = ""
@@ -57,12 +62,14 @@ class RunDesk:
             messages.GetCounters: self._get_counters,
             messages.Tap: self._taps.open,
             messages.Untap: self._taps.close,
+            messages.Publish: self._guests.open,
         }
 
     def forget(self, visitor: Visitor) -> None:
         """That visitor has left."""
         self._watchers.pop(visitor, None)
         self._taps.forget(visitor)
+        self._guests.forget(visitor)
 
     def note_change(self, node: str | None) -> None:
         """The rules have dealt with something about that node, or about all: tell the watchers what is new."""

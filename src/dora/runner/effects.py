@@ -150,6 +150,12 @@ class SendParam(msgspec.Struct, frozen=True):
     value: str | None
 
 
+class DismissGuest(msgspec.Struct, frozen=True):
+    """Tell who publishes on an output that its node has ended."""
+
+    guest: str
+
+
 class SendStop(msgspec.Struct, frozen=True):
     """Send STOP(MANUAL)."""
 
@@ -208,6 +214,7 @@ Effect = Union[
     ForgetEdge,
     CloseOutputs,
     SendParam,
+    DismissGuest,
     SendStop,
     SendDeadlock,
     SignalNode,

@@ -17,8 +17,9 @@ from dora.errors import ResourceError
 from dora.messages import node_runner as messages
 from dora.runner import effects as e
 from dora.runner.crew import Crew
+from dora.runner.guests import Guests
 from dora.runner.operators import operator_configs
-from dora.runner.state.routes import is_runner_sender, is_tap, log_outputs
+from dora.runner.state.routes import is_guest, is_runner_sender, is_tap, log_outputs
 from dora.runner.state.times import seconds_ns
 from dora.runner.state.topology import Topology
 from dora.runner.taps import Taps
@@ -33,6 +34,7 @@ class Handlers:
     Attributes:
         is_finished: the rules said that the run is over.
         taps: who looks at outputs from outside.
+        guests: who publishes on outputs from outside.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Handlers:
         """`show` takes our own lines for the console."""
         self.is_finished = False
         self.taps: Final = Taps()
+        self.guests: Final = Guests(crew.wiring)
         self._launcher = crew.launcher
         self._server = crew.server
         self._wiring = crew.wiring
@@ -70,6 +73,7 @@ class Handlers:
             e.ForgetEdge: lambda effect: self._wiring.forget(effect.edge),
             e.CloseOutputs: lambda effect: self._wiring.close_outputs(effect.node),
             e.SendParam: lambda effect: self._say(effect.node, messages.Param(effect.key, effect.value)),
+            e.DismissGuest: lambda effect: self.guests.dismiss(effect.guest),
             e.SendStop: lambda effect: self._say(effect.node, messages.Stop()),
             e.SendDeadlock: lambda effect: self._say(effect.node, messages.Deadlock(effect.cycle)),
             e.SignalNode: lambda effect: self._launcher.processes.signal(effect.node, effect.signum),
@@ -142,6 +146,8 @@ class Handlers:
             return
         if is_tap(node):
             self.taps.give(node, parcel)
+        elif is_guest(node):
+            self.guests.give(node, parcel)
         elif is_runner_sender(node):
             self._log_outputs.add_edge(node, parcel)
         else:
@@ -150,6 +156,9 @@ class Handlers:
     def _refuse(self, node: str, error: Exception) -> None:
         if is_tap(node):
             self.taps.refuse(node, str(error))
+            return
+        if is_guest(node):
+            self.guests.refuse(node, str(error))
             return
         self._refused.add(node)
         self._show(e.Note(str(error), "error", node))
@@ -173,6 +182,8 @@ class Handlers:
         sender = effect.edge.route.sender
         if is_runner_sender(sender):
             self._log_outputs.close_edge(sender, effect.edge.number)
+        elif is_guest(sender):
+            self.guests.end_edge(sender, effect.edge.number)
         else:
             self._say(sender, messages.RemoveOutputEdge(effect.edge.number))
 
@@ -180,6 +191,8 @@ class Handlers:
         sender = effect.edge.route.sender
         if is_runner_sender(sender):
             self._log_outputs.retire_edge(sender, effect.edge.number)
+        elif is_guest(sender):
+            self.guests.end_edge(sender, effect.edge.number)
         else:
             self._say(sender, messages.RemoveOutputEdge(effect.edge.number, is_read=True))
 

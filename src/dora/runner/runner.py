@@ -160,9 +160,9 @@ class Runner:
         )
 
     def _make_desk(self) -> RunDesk:
-        supervisor, taps = self._supervisor, self._handlers.taps
+        supervisor = self._supervisor
         graph = GraphDesk(supervisor, self._launcher, tell=self._tell)
-        desk = RunDesk(self._roster, supervisor.lives, self._page, taps, graph, tell=self._tell)
+        desk = RunDesk(self._roster, supervisor, self._page, self._handlers, graph, tell=self._tell)
         params = ParamDesk(
             supervisor.params,
             check_node=desk.life,

@@ -176,6 +176,25 @@ class TapClosed(msgspec.Struct, frozen=True):
     route: Route
 
 
+class GuestCame(msgspec.Struct, frozen=True):
+    """Somebody outside publishes on an output that runs, beside its node.
+
+    Attributes:
+        guest: a name of `state.routes.guest_sender`.
+        sender: who sends on that output otherwise.
+    """
+
+    guest: str
+    sender: str
+    output: str
+
+
+class GuestLeft(msgspec.Struct, frozen=True):
+    """They publish no more."""
+
+    guest: str
+
+
 class TimePassed(msgspec.Struct, frozen=True):
     """Something may be due: the loop says this when `Supervisor.next_deadline_ns` is, and more often."""
 
@@ -236,6 +255,8 @@ Stimulus = Union[
     ParamChanged,
     TapOpened,
     TapClosed,
+    GuestCame,
+    GuestLeft,
     TimePassed,
     TimeLost,
     MinderGone,

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from dora.dataflow.descriptor import Node
 from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
 from dora.runner import stimuli as s
@@ -20,6 +21,7 @@ from dora.runner.admin import Refusal, Visitor
 from dora.runner.effects import Route
 from dora.runner.state.node_life import NodeLife
 from dora.runner.state.routes import tap_route
+from dora.runner.state.topology import Slots
 from dora.runner.wiring import Parcel
 from dora.transport.pipes import MAX_QUEUE_SIZE
 
@@ -50,7 +52,13 @@ class Taps:
             if known is not None:
                 visitor, tap = known
                 edge = messages.TapEdge(
-                    tap, message.edge, message.source, message.output, message.slot, message.arena_bytes
+                    tap,
+                    message.edge,
+                    message.source,
+                    message.output,
+                    message.slot,
+                    message.arena_bytes,
+                    is_guest=message.is_guest,
                 )
                 visitor.say(edge, parcel.owned)
         finally:
@@ -71,6 +79,16 @@ class Taps:
             known[0].say(messages.Refused(messages.NOT_POSSIBLE, why))
 
 
+def expect_output(node: Node, output: str) -> None:
+    """Raises `Refusal` where the node has no such output."""
+    if output in node.outputs:
+        return
+    close = difflib.get_close_matches(output, node.outputs, n=1)
+    tip = f"did you mean `{close[0]}`? " if close else ""
+    has = f"{tip}outputs: {', '.join(node.outputs)}" if node.outputs else "it has none"
+    raise Refusal(messages.UNKNOWN_OUTPUT, f"node `{node.id}` has no output `{output}` ({has})")
+
+
 class _Open(NamedTuple):
     visitor: Visitor
     tap: int
@@ -81,7 +99,7 @@ class TapDesk:
 
     Args:
         life: the node of that name, or raises `Refusal`.
-        take_slot: gives a place in the counters page that no route has.
+        slots: of the counters page; `clear` makes one that was used before as new.
         tell: passes a stimulus to the rules.
     """
 
@@ -90,12 +108,14 @@ class TapDesk:
         taps: Taps,
         life: Callable[[str], NodeLife],
         *,
-        take_slot: Callable[[], int],
+        slots: Slots,
+        clear: Callable[[int], None],
         tell: Callable[[s.Stimulus], None],
     ) -> None:
         self._taps = taps
         self._life = life
-        self._take_slot = take_slot
+        self._slots = slots
+        self._clear = clear
         self._next_number = 1
         self._tell = tell
         self._open: dict[_Open, Route] = {}
@@ -103,18 +123,16 @@ class TapDesk:
     def open(self, request: messages.Tap, visitor: Visitor) -> None:
         """`Tap`: answer first, then wire."""
         node = self._life(request.node).plan
-        if request.output not in node.outputs:
-            close = difflib.get_close_matches(request.output, node.outputs, n=1)
-            tip = f"did you mean `{close[0]}`? " if close else ""
-            has = f"{tip}outputs: {', '.join(node.outputs)}" if node.outputs else "it has none"
-            raise Refusal(messages.UNKNOWN_OUTPUT, f"node `{node.id}` has no output `{request.output}` ({has})")
+        expect_output(node, request.output)
         key = _Open(visitor, request.tap)
         if key in self._open:
             raise Refusal(messages.NOT_POSSIBLE, f"this connection has a tap {request.tap} already")
         if len(self._open) >= MAX_TAPS:
             raise Refusal(messages.BUSY, f"{MAX_TAPS} outputs of this run are being looked at already")
         size = min(max(1, request.queue_size), MAX_QUEUE_SIZE)
-        route = tap_route(node, request.output, number=self._next_number, slot=self._take_slot(), queue_size=size)
+        slot = self._slots.take()
+        self._clear(slot)
+        route = tap_route(node, request.output, number=self._next_number, slot=slot, queue_size=size)
         self._next_number += 1
         self._open[key] = route
         self._taps.add(route.reader, visitor, request.tap)
@@ -137,3 +155,4 @@ class TapDesk:
         route = self._open.pop(key)
         self._taps.remove(route.reader)
         self._tell(s.TapClosed(route))
+        self._slots.give_up(route.slot)

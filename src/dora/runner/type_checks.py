@@ -19,16 +19,17 @@ def type_checks(node: Node, mode: str) -> list[TypeCheck]:
         mode: the variable as the node's process sees it; anything but `1`, `true`, `warn` and `error` is off.
     """
     found = [
-        TypeCheck(port, text, accepted) for port, text in node.input_types.items() if (accepted := _accepted(text))
+        TypeCheck(port, text, accepted) for port, text in node.input_types.items() if (accepted := accepted_types(text))
     ]
     is_error = _MODES.get(mode.lower())
     if is_error is not None:
         for port, text in node.output_types.items():
-            if names := _accepted(text):
+            if names := accepted_types(text):
                 found.append(TypeCheck(port, text, names, is_output=True, is_error=is_error))
     return found
 
 
-def _accepted(text: str) -> list[str]:
+def accepted_types(text: str) -> list[str]:
+    """Names of the Arrow types that a message of that stated type may have, as pyarrow writes them; empty: any."""
     use = parse_use(text)
     return [] if use is None else list(accepted_arrow_types(use.urn))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from dora.messages import node_runner as messages
 from dora.runner.effects import Edge
+from dora.runner.state.routes import is_guest
 from dora.transport import pipes
 
 
@@ -116,6 +117,7 @@ class Wiring:
             output=route.output,
             slot=route.slot,
             arena_bytes=arena.size_bytes,
+            is_guest=is_guest(route.sender),
         )
         return Parcel(message, owned=(queue_read, release_write, memfd))
 

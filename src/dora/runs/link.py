@@ -24,7 +24,15 @@ from dora.transport import control, rendezvous
 PATIENCE_S: Final = 5.0
 """a runner answers in a millisecond, unless it is stopped (SIGSTOP) or the machine is overloaded"""
 
-_UNASKED: Final = (messages.Changed, messages.Ended, messages.TapEdge, messages.TapVerdict)
+_UNASKED: Final = (
+    messages.Changed,
+    messages.Ended,
+    messages.TapEdge,
+    messages.TapVerdict,
+    messages.PublishEdge,
+    messages.PublishEdgeEnded,
+    messages.PublishOver,
+)
 
 T = TypeVar("T")
 

@@ -150,6 +150,12 @@ class CountersPage:
         for index in range(8):
             self.words[at + index] = 0
 
+    def clear_edge(self, slot: int) -> None:
+        """Forget what was counted there before, for another edge (runner only)."""
+        at = self.edge_word(slot)
+        for index in range(_EDGE_BYTES // 8):
+            self.words[at + index] = 0
+
     def close(self) -> None:
         """Unmap; no view of `words` may be used afterwards."""
         if self.fd >= 0:

@@ -23,6 +23,7 @@ from dora.runner.effects import (
     Route,
     SendVerdict,
 )
+from dora.runner.state.routes import is_guest
 
 Verdict = tuple[str, str, int]
 """how a run of a sender ended, what is told of it, and the number of that ending: told once per reader"""
@@ -80,6 +81,13 @@ class EdgeBook:
 
     def remove(self, route: Route) -> list[Effect]:
         """The graph has lost a route: what is queued is still read, then the input is closed."""
+        effects = self._cut(route)
+        others = [other for other in self._incoming[route.reader] if not is_guest(other.sender)]
+        if all(other.input != route.input for other in others):
+            self._unplugged.add((route.reader, route.input))
+        return effects
+
+    def _cut(self, route: Route) -> list[Effect]:
         effects: list[Effect] = []
         for entry in self._entries[route]:
             is_read = entry.has_reader and not entry.is_reader_ended and route.reader in self._connected
@@ -91,13 +99,13 @@ class EdgeBook:
         self._outgoing[route.sender].remove(route)
         self._incoming[route.reader].remove(route)
         del self._entries[route]
-        if all(other.input != route.input for other in self._incoming[route.reader]):
-            self._unplugged.add((route.reader, route.input))
         return effects
 
     def forget(self, name: str) -> None:
         """That node is no more, and no route leads to it or from it, but for taps."""
         self._connected.discard(name)
+        for route in list(self._incoming.get(name, [])):
+            self._cut(route)  # of those who publish from outside: they were told before
         self._incoming.pop(name, None)
         if not self._outgoing.get(name):
             self._outgoing.pop(name, None)
@@ -169,10 +177,40 @@ class EdgeBook:
         if route not in self._entries:
             return []
         effects = self.leave(route.reader, CLOSED)
-        self._outgoing[route.sender].remove(route)
-        for book in (self._incoming, self._ended, self._endings):
+        for incoming in self._incoming.pop(route.reader):
+            self._outgoing[incoming.sender].remove(incoming)
+            del self._entries[incoming]
+        for book in (self._ended, self._endings):
             book.pop(route.reader, None)
-        del self._entries[route]
+        return effects
+
+    def readers(self, sender: str, output: str) -> list[Route]:
+        """Who reads an output now, taps included."""
+        return [route for route in self._outgoing.get(sender, []) if route.output == output]
+
+    def is_output_ended(self, sender: str, output: str) -> bool:
+        """Whether its sender has ended for good."""
+        return sender in self._ended or (sender, output) in self._closed_outputs
+
+    def admit(self, route: Route) -> list[Effect]:
+        """One more route, from a sender that is there already and is no node (see `routes.guest_sender`)."""
+        self._enter(route)
+        self._connected.add(route.sender)
+        return self._connect_writer(route)
+
+    def withdraw(self, route: Route) -> list[Effect]:
+        """That sender sends no more to that reader; what a reader that is there has not read yet, it still reads."""
+        return self._cut(route)
+
+    def dismiss(self, guest: str) -> list[Effect]:
+        """That sender has left; what it sent to a reader that is not there is lost."""
+        effects = self.leave(guest, CLOSED)
+        for route in list(self._outgoing.get(guest, [])):
+            effects += [ForgetEdge(entry.edge) for entry in self._entries[route] if not entry.has_reader]
+            self._incoming[route.reader].remove(route)
+            del self._entries[route]
+        for book in (self._outgoing, self._ended, self._endings):
+            book.pop(guest, None)
         return effects
 
     def are_inputs_closed(self, name: str) -> bool:
@@ -180,7 +218,7 @@ class EdgeBook:
 
         That the node itself has closed its inputs, and then its process ends, is no reason not to restart it.
         """
-        routes = self._incoming.get(name, [])
+        routes = [route for route in self._incoming.get(name, []) if not is_guest(route.sender)]
         has_any = bool(routes) or any(port[0] == name for port in self._unplugged)
         return has_any and all(
             (name, route.input) in self._closed_inputs or self._sender_verdict(route) for route in routes

@@ -16,7 +16,8 @@ from dora.runner.effects import Route
 ALL_LOGS: Final = "dora/logs"
 """sender of every `dora/logs` input; never closes"""
 _LOGS_OF: Final = "/logs"
-_TAP: Final = "tap/"
+_TAP: Final = "dora/tap/"  # no node is called `dora`
+_GUEST: Final = "dora/guest/"
 
 
 def logs_sender(node: str) -> str:
@@ -26,7 +27,22 @@ def logs_sender(node: str) -> str:
 
 def is_runner_sender(sender: str) -> bool:
     """Whether the runner itself writes what this sender sends."""
-    return "/" in sender
+    return "/" in sender and not is_guest(sender)
+
+
+def guest_sender(number: int) -> str:
+    """Name of somebody outside who publishes on an output, beside its node."""
+    return f"{_GUEST}{number}"
+
+
+def is_guest(sender: str) -> bool:
+    """Whether this sender is outside."""
+    return sender.startswith(_GUEST)
+
+
+def sender_of(node: Node, output: str) -> str:
+    """Who sends on that output of the node: the node, or the runner for it."""
+    return logs_sender(node.id) if output in log_outputs(node) else node.id
 
 
 def tap_reader(number: int) -> str:
@@ -42,7 +58,7 @@ def is_tap(reader: str) -> bool:
 def tap_route(node: Node, output: str, *, number: int, slot: int, queue_size: int) -> Route:
     """The route of a late reader: a stated `drop_oldest` input, so it holds nobody up (design.md 11.13)."""
     return Route(
-        sender=logs_sender(node.id) if output in log_outputs(node) else node.id,
+        sender=sender_of(node, output),
         source=node.id,
         output=output,
         reader=tap_reader(number),

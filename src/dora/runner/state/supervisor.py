@@ -37,6 +37,7 @@ from dora.runner.state.barrier import Barrier
 from dora.runner.state.edges import EdgeBook
 from dora.runner.state.endings import describe, judge
 from dora.runner.state.graph_rules import GraphRules, Rules
+from dora.runner.state.guests import GuestBook
 from dora.runner.state.ladder import StopLadder
 from dora.runner.state.node_life import CLOSING_GRACE_NS, LINK_GRACE_NS, NodeLife, Phase
 from dora.runner.state.params import ParamBook
@@ -78,6 +79,7 @@ class Supervisor:
         self.failure: str | None = None
         self.topology: Final = Topology(dataflow)
         self._book: Final = EdgeBook(self.topology.routes)
+        self._guests: Final = GuestBook(self._book, self.topology.edge_slots)
         others = Rules(
             spawn=self._spawn,
             end=self._end,
@@ -109,6 +111,8 @@ class Supervisor:
             s.ParamChanged: self._note_param,
             s.TapOpened: lambda stimulus, _: self._book.attach(stimulus.route),
             s.TapClosed: lambda stimulus, _: self._book.detach(stimulus.route),
+            s.GuestCame: self._guests.admit,
+            s.GuestLeft: self._guests.dismiss,
             s.TimePassed: self._note_time,
             s.TimeLost: self._note_time_lost,
             s.MinderGone: self._note_minder_gone,
@@ -127,6 +131,7 @@ class Supervisor:
         for life in self._graph.finishing():
             if life.is_draining and self._are_inputs_closed(life):
                 life.drained_ns = now_ns
+        effects += self._guests.settle()
         effects += self._graph.settle(now_ns)
         if not self._is_finished and self._is_over():
             self._is_finished = True
@@ -145,6 +150,10 @@ class Supervisor:
         """Whether the run ends with exit code 1."""
         is_start_failed = self.barrier.failed_by is not None
         return is_start_failed or self.failure is not None or any(outcome.is_failure for outcome in self.outcomes())
+
+    def is_output_ended(self, sender: str, output: str) -> bool:
+        """Whether nobody sends on it any more."""
+        return self._book.is_output_ended(sender, output)
 
     def outcomes(self) -> list[Outcome]:
         """How the nodes have ended, in file order."""
