@@ -96,3 +96,8 @@ def test_missing_browser_is_said(monkeypatch: pytest.MonkeyPatch, capsys: Captur
 def test_mermaid_cannot_be_opened(capsys: Capture) -> None:
     assert run_command(["graph", "good.yml", "--open", "--mermaid"]) == 2
     assert "error: --open needs the page" in capsys.readouterr().err
+
+
+def test_file_and_running_dataflow_exclude_each_other(capsys: Capture) -> None:
+    assert [run_command(["graph"]), run_command(["graph", "good.yml", "-d", "demo"])] == [2, 2]
+    assert "expected FILE, or -d and a dataflow that runs" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dora.cli.running_graph import running_graph
 from dora.control import ControlError, DirectControl
 from dora.messages import api
 from dora.messages import runner_daemon as messages
@@ -94,6 +95,9 @@ def test_changes_reach_the_nodes_and_leave_other_edges_alone(run: Run, control: 
         ("in", "counter/out"),
         ("more", ""),
     ]
+
+    _, drawn = running_graph(flow_id)
+    assert drawn.mermaid().splitlines()[-1] == '  counter -- "out as in" --> checker'
 
     wait_until(lambda: descriptors(run) <= before, what="the runner to let go of descriptors")
     assert run.stop().code == 0

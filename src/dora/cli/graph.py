@@ -10,6 +10,7 @@ import click
 
 from dora.cli.dataflow_file import local_file
 from dora.cli.problems import print_problems
+from dora.dataflow.graph import Graph
 from dora.dataflow.picture import graph_of_file
 from dora.errors import DoraError
 
@@ -18,6 +19,7 @@ Examples:
   dora graph dataflow.yml --open
   dora graph dataflow.yml -o docs/dataflow.html
   dora graph dataflow.yml --mermaid >> README.md
+  dora graph -d demo --open      of a dataflow that runs, with what was added and connected since
 
 The page needs no network: it can be mailed, and put beside the documentation. Values of `env` are shown as they stand
 in the file: a `$TOKEN` stays one. Exit code 0: written; 1: the file cannot be read as a dataflow, or is wrong (it is
@@ -26,11 +28,15 @@ drawn all the same if it can be, with what is missing in red).
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
-@click.argument("path", metavar="FILE", callback=local_file)
+@click.argument("word", metavar="[FILE]", required=False)
+@click.option("-d", "--dataflow", "wanted", metavar="ID_OR_NAME", help="The graph of one that runs, as it is now.")
 @click.option("--mermaid", is_flag=True, help="Print the graph as Mermaid text instead of writing a page.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write; - is stdout.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
-def graph(path: Path, mermaid: bool, output: Path | None, opens: bool) -> int:
+@click.pass_context
+def graph(
+    ctx: click.Context, word: str | None, wanted: str | None, mermaid: bool, output: Path | None, opens: bool
+) -> int:
     """Show who is wired to whom: an HTML page to zoom, search and click, or Mermaid text.
 
     The page is written to <name>-graph.html in the current folder, an older one is replaced. Nodes, operators and
@@ -38,13 +44,26 @@ def graph(path: Path, mermaid: bool, output: Path | None, opens: bool) -> int:
     """
     if mermaid and opens:
         raise click.UsageError("--open needs the page, which --mermaid does not write")
+    if (word is None) == (wanted is None):
+        raise click.UsageError("expected FILE, or -d and a dataflow that runs")
+    if wanted is not None:
+        from dora.cli.running_graph import running_graph  # asks the service, which a file does not need
+
+        path, running = running_graph(wanted)
+        _draw(running, path, output, mermaid=mermaid, opens=opens)
+        return 0
+    path = local_file(ctx, ctx.command.params[0], word)
     drawn, problems = graph_of_file(path)
     print_problems(problems, "error", sys.stderr)
     if drawn is None:
         return 1
+    _draw(drawn, path, output, mermaid=mermaid, opens=opens)
+    return 1 if problems else 0
+
+
+def _draw(drawn: Graph, path: Path, output: Path | None, *, mermaid: bool, opens: bool) -> None:
     text = drawn.mermaid() if mermaid else drawn.page(path.name)
     _write(text, path, output, is_page=not mermaid, opens=opens)
-    return 1 if problems else 0
 
 
 def _write(text: str, path: Path, output: Path | None, *, is_page: bool, opens: bool) -> None:
