@@ -74,6 +74,7 @@ def test_empty_file(flow: Flow) -> None:
 
 
 def test_unknown_output_of_a_source(flow: Flow) -> None:
+    write(flow, "", "a.py")
     write(flow, PAIR + "  inputs:\n    x: camera/imgae\n")
     assert refused(flow, "flow.yml") == (
         "error: flow.yml:8:8: node 'plot': input 'x': node 'camera' has no output 'imgae'; did you mean 'image'?\n"
@@ -83,6 +84,7 @@ def test_unknown_output_of_a_source(flow: Flow) -> None:
 
 
 def test_unknown_source_node(flow: Flow) -> None:
+    write(flow, "", "a.py")
     write(flow, PAIR + "  inputs: {x: camra/image}\n")
     assert refused(flow, "flow.yml") == (
         "error: flow.yml:7:15: node 'plot': input 'x': there is no node 'camra'; did you mean 'camera'?\n"
