@@ -267,3 +267,37 @@ def test_logs_that_could_not_be_written_are_said_to_be_missing(
     assert run_command(["logs", "arm"]) == 1
     message = f"error: no logs in {base}/nowhere: the folder could not be written, or has been removed\n"
     assert capsys.readouterr().err == message
+
+
+LINE = '{"ts":"2026-01-01T00:00:0%d.123Z","level":"%s","node":"%s","stream":"stdout","msg":"%s"}\n'
+
+
+@pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        ([], ["one", "two", "three"]),
+        (["--tail", "1"], ["three"]),
+        (["--node", "camera"], ["one", "two"]),
+        (["--node", "camera", "--node", "plot"], ["one", "two", "three"]),
+        (["--level", "warn"], ["two"]),
+        (["--log-filter", "camera=warn"], ["two", "three"]),
+        (["--grep", "TH"], ["three"]),
+        (["--since", "2026-01-01T00:00:02Z", "--until", "2026-01-01T00:00:03Z"], ["two"]),
+        (["--follow"], ["one", "two", "three"]),
+    ],
+)
+def test_logs_come_through_a_service_at_an_address(
+    start_run: StartRun, served: ServedService, capsys: Capture, base: Path, options: list[str], messages: list[str]
+) -> None:
+    run = start_run("arm")
+    folder = base / "logs"
+    folder.mkdir()
+    (folder / "log_camera.jsonl").write_text(
+        LINE % (1, "stdout", "camera", "one") + LINE % (2, "warn", "camera", "two")
+    )
+    (folder / "log_plot.jsonl").write_text(LINE % (3, "stdout", "plot", "three"))
+    (folder / "log_dora.jsonl").touch()  # the run's own; nobody has locked the folder: it is over
+    run.now = replace(run.now, log_dir=str(folder))
+    address = ["--coordinator-addr", "127.0.0.1", "--coordinator-port", str(served.port)]
+    assert run_command(["logs", "arm", *address, "--format", "compact", *options]) == 0
+    assert [line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()] == messages

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from dora.cli.durations import DURATION
+from dora.cli.targets import open_service, service_options
 from dora.logs.formats import FORMATS
 from dora.logs.levels import LEVELS, STDOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dora.control import Control
     from dora.logs.entry import LogEntry
     from dora.logs.formats import Format
     from dora.logs.places import Run
@@ -85,7 +87,8 @@ class Instant(click.ParamType):  # type: ignore[type-arg] # generic in the stubs
     help="How lines are shown.",
 )
 @click.option("--log-filter", default="", envvar="DORA_LOG_FILTER", metavar="N=LEVEL,..", help="Level per node.")
-def logs(wanted: str | None, surplus: str | None, **stated: Any) -> int:
+@service_options
+def logs(wanted: str | None, surplus: str | None, host: str | None, port: int | None, **stated: Any) -> int:
     """Show what the nodes of a run have logged, all of them merged by time."""
     if surplus is not None:
         raise click.UsageError(f"unexpected {surplus!r}: name a node with `--node {surplus}`")
@@ -93,7 +96,11 @@ def logs(wanted: str | None, surplus: str | None, **stated: Any) -> int:
         raise click.UsageError("--all-nodes and --node exclude each other")
     if stated["follows"] and stated["until_ns"] is not None:
         raise click.UsageError("--follow and --until exclude each other")
+    if stated["is_local"]:
+        host = port = None
     query = _query(stated)
+    if host is not None or port is not None:
+        return show_remote(open_service(host, port), wanted, query, stated["layout"], follows=stated["follows"])
     found = None if stated["is_local"] else _known_run(wanted)
     if found is not None:
         return show_run(found, query, stated["layout"], follows=stated["follows"])
@@ -203,6 +210,49 @@ def show_run(run: Run, query: LogQuery, layout: str, *, follows: bool) -> int:
     if not files_of_nodes(run.folder):
         raise LogsNotFoundError(f"no logs in {run.folder}: the folder could not be written, or has been removed")
     return 0
+
+
+def show_remote(control: Control, wanted: str | None, query: LogQuery, layout: str, *, follows: bool) -> int:
+    """Show what the service at an address passes on of a dataflow's logs; returns the exit code."""
+    from dora.cli.targets import choose_dataflow
+    from dora.logs.formats import is_coloured, make_format
+
+    info = choose_dataflow(control, wanted)
+    in_colour = is_coloured(os.environ, is_terminal=sys.stdout.isatty())
+    shape = make_format(layout, is_coloured=in_colour, dataflow_id=info.id)
+    lines = control.logs(info.id, follows=follows, tail=query.tail, **_as_parameters(query))
+    try:
+        for line in lines:
+            print_entries([_entry(line)], shape)
+    except KeyboardInterrupt:
+        if not follows:
+            raise
+    return 0
+
+
+def _as_parameters(query: LogQuery) -> dict[str, Any]:
+    """The query as the API takes it; what says nothing is left out."""
+    stated: dict[str, Any] = {
+        "node": ",".join(sorted(query.nodes or ())),
+        "since_ns": query.since_ns,
+        "until_ns": query.until_ns,
+        "level": query.level,
+        "filter": ",".join(f"{node}={level}" for node, level in query.filters.items()),
+        "grep": query.grep,
+    }
+    return {name: value for name, value in stated.items() if value not in ("", None)}
+
+
+def _entry(line: dict[str, object]) -> LogEntry:
+    import msgspec
+
+    from dora.errors import ProtocolError
+    from dora.logs.encoding import decode_file_line
+
+    entry = decode_file_line(msgspec.json.encode(line), "")
+    if entry is None:
+        raise ProtocolError(f"the service has sent what is no log entry: {line!r}")
+    return entry
 
 
 def print_entries(entries: Iterable[LogEntry], shape: Format) -> None:

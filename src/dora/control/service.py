@@ -223,15 +223,19 @@ class Control:
         return self._stream("/v1/events", lambda line: msgspec.json.decode(line, type=api.StateEvent))
 
     def logs(
-        self, wanted: str, *, node: str = "", follows: bool = False, tail: int | None = None
+        self, wanted: str, *, node: str = "", follows: bool = False, tail: int | None = None, **query: str | int
     ) -> Iterator[dict[str, object]]:
-        """What the nodes have logged, as `dora logs --log-format json` shows it; if followed, until the end."""
-        query: dict[str, object] = {"follow": str(follows).lower()}
-        query |= {"node": node} if node else {}
-        query |= {} if tail is None else {"tail": tail}
-        return self._stream(
-            f"{self._path(wanted)}/logs?{urlencode(query)}", lambda line: dict(msgspec.json.decode(line))
-        )
+        """What the nodes have logged, as `dora logs --log-format json` shows it; if followed, until the end.
+
+        Args:
+            node: only that one, or several with commas between them.
+            query: `since_ns`, `until_ns`, `level`, `filter` and `grep` of the API.
+        """
+        stated: dict[str, object] = {"follow": str(follows).lower(), **query}
+        stated |= {"node": node} if node else {}
+        stated |= {} if tail is None else {"tail": tail}
+        target = f"{self._path(wanted)}/logs?{urlencode(stated)}"
+        return self._stream(target, lambda line: dict(msgspec.json.decode(line)))
 
     def _path(self, wanted: str, node: str | None = None) -> str:
         """Of a dataflow; one that is named by its file is looked up here: a path has no place in a path."""

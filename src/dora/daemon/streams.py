@@ -18,7 +18,7 @@ from dora.daemon.problems import ApiError
 from dora.daemon.service import Service
 from dora.logs.encoding import encode_log_message
 from dora.logs.entry import LogEntry
-from dora.logs.levels import LEVELS, STDOUT
+from dora.logs.levels import LEVELS, STDOUT, parse_filter
 from dora.logs.places import LogsNotFoundError, Run, is_going_on
 from dora.logs.reading import LogQuery, RunReader
 from dora.messages import api
@@ -72,11 +72,17 @@ async def _open_logs(service: Service, path: Mapping[str, str], query: Mapping[s
     if not info.log_dir:
         raise ApiError(api.NOT_POSSIBLE, f"`{info.name or info.id}` has no logs yet ({info.state})")
     run = Run(info.id, Path(info.log_dir), info.started_ns, info.name, info.file)
+    try:
+        filters = parse_filter(query["filter"] or "")
+    except ValueError as error:
+        raise ApiError(api.WRONG_REQUEST, f"`filter`: {error}") from None
     wanted = LogQuery(
-        nodes=frozenset({query["node"]}) if query["node"] else None,
+        nodes=frozenset(query["node"].split(",")) if query["node"] else None,
         since_ns=query["since_ns"],
+        until_ns=query["until_ns"],
         grep=query["grep"] or "",
         level=query["level"],
+        filters=filters,
         tail=None if query["tail"] is None else max(0, query["tail"]),
     )
     try:
@@ -114,11 +120,13 @@ STREAMS: Final[Mapping[str, Stream]] = {
         "What the nodes have logged, in the form of `dora logs --log-format json`.",
         _open_logs,
         (
-            Query("node", str, "only this node"),
+            Query("node", str, "only this node, or these, with commas between them"),
             Query("follow", bool, "go on until the dataflow ends", False),
             Query("tail", int, "only the last lines"),
             Query("since_ns", int, "newer than this, since 1970"),
+            Query("until_ns", int, "older than this, since 1970"),
             Query("level", str, "at least this severe", STDOUT, tuple(LEVELS)),
+            Query("filter", str, "level per node, `camera=debug,plot=warn`"),
             Query("grep", str, "with this text"),
         ),
     ),
