@@ -46,9 +46,9 @@ _SCRIPTS: Final = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 @click.command(context_settings=HELP, epilog=examples(_EXAMPLES))
-@click.argument("shell", required=False, type=click.Choice(_SHELLS, case_sensitive=False))
+@click.argument("shell", required=False, metavar="[SHELL]", type=click.Choice(_SHELLS, case_sensitive=False))
 def completion(shell: str | None) -> int:
-    """Print a script that completes dora's commands in a shell."""
+    """Print a script that completes dora's commands in SHELL: bash, zsh or fish; without it, in the one in use."""
     shell = shell or _shell_of_user()
     if shell is None:
         raise click.UsageError(f"cannot tell which shell this is: name it ({', '.join(_SHELLS)})")
