@@ -55,6 +55,7 @@ WRONG: list[tuple[str, str, dict[str, Any], int, str, str]] = [
     ("PUT", f"{CAMERA}/x", {"content": '{"value": 1'}, 400, api.WRONG_REQUEST, "wrong body"),
     ("PUT", f"{CAMERA}/{'x' * 257}", {"json": {"value": 1}}, 400, api.WRONG_REQUEST, "has 257 bytes"),
     ("PUT", f"{CAMERA}/", {"json": {"value": 1}}, 400, api.WRONG_REQUEST, "must not be empty"),
+    ("DELETE", f"{CAMERA}/gain%0A", {}, 400, api.WRONG_REQUEST, "the path holds a line break"),
     ("DELETE", f"{CAMERA}/a%00b", {}, 400, api.WRONG_REQUEST, "holds a control character"),
 ]
 

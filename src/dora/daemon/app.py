@@ -69,6 +69,7 @@ async def _endpoint(service: Service, by_method: Mapping[str, Route], request: R
     assert route is not None  # starlette has looked
     try:
         _check_version(request)
+        _check_path(request)
         call = Call(service, request.path_params, _query(route.query, request), await _body(route, request))
         return Response(api.encode(await route.handler(call)), media_type=_JSON)
     except DoraError as error:
@@ -110,6 +111,12 @@ async def _messages(service: Service, stream: streams.Stream, socket: WebSocket)
         await socket.close()
     except (WebSocketDisconnect, RuntimeError):  # starlette raises the second after the client has gone
         return
+
+
+def _check_path(request: HTTPConnection) -> None:
+    """Starlette's patterns end before a last line break, so `gain%0A` would be taken for `gain`."""
+    if "\n" in request.scope["path"]:
+        raise ApiError(api.WRONG_REQUEST, "the path holds a line break")
 
 
 def _check_version(request: HTTPConnection) -> None:
