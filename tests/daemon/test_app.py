@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from daemon.conftest import StartRun
-from dora.daemon import app
-from dora.daemon.access import AccessLayer
+from dora.daemon import access, app
+from dora.daemon.access import AccessLayer, client_uid
 from dora.daemon.openapi import describe
 from dora.daemon.routes import ROUTES
 from dora.daemon.service import Service
@@ -141,6 +143,26 @@ async def test_a_token_is_needed_where_there_is_one(service: Service) -> None:
         right = await client.get("/v1/dataflows", headers={"Authorization": "Bearer secret"})
         assert right.status_code == 200
         assert (await client.get("/health")).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_the_kernel_says_whose_a_client_on_this_machine_is(host: str) -> None:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        with socket.create_connection(listener.getsockname()[:2]) as connection:
+            assert client_uid(*connection.getsockname()[:2]) == os.geteuid()
+        assert client_uid(host, 1) is None
+
+
+async def test_another_user_of_the_machine_is_refused_without_a_token(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "client_uid", lambda host, port: os.geteuid() + 1)
+    async with requests_over_tcp(service, "") as client:
+        refused = await client.get("/v1/dataflows", headers={"Host": "localhost:6013"})
+    assert (refused.status_code, refused.json()["message"]) == (
+        401,
+        "this service belongs to another user of this machine",
+    )
 
 
 PAGES = [

@@ -108,6 +108,15 @@ def test_a_dataflow_that_ends_without_a_service_is_known_to_the_next(world: Worl
     assert "demo  Finished" in world.says("list")
 
 
+def test_an_address_that_is_taken_is_named_and_nothing_is_left(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = world.dora("up", "--listen", address)
+    assert done.returncode == 1
+    assert f"cannot listen on {address}: Address already in use (another program has it" in done.stdout
+    assert not (world.home / "service.sock").exists()
+
+
 def test_a_hung_service_is_said_to_be_and_ended_by_force(world: World) -> None:
     world.says("up")
     os.kill(world.service_pid(), signal.SIGSTOP)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from dora.control import Control, NoServiceError, connect_to_service
-from dora.errors import DoraError, ResourceError
+from dora.errors import ConnectionLost, DoraError, ResourceError
 from dora.transport import rendezvous
 
 LOG_NAME: Final = "service.log"
@@ -42,7 +42,7 @@ def bring_up(*options: str) -> tuple[Control, bool]:
     due_s = time.monotonic() + _PATIENCE_S
     while time.monotonic() < due_s:
         has_ended = os.waitpid(pid, os.WNOHANG)[0] != 0
-        with contextlib.suppress(NoServiceError):
+        with contextlib.suppress(NoServiceError, ConnectionLost):  # the second: it is just ending
             control = connect_to_service()
             return control, control.service().pid == pid
         if has_ended:

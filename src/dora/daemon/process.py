@@ -125,12 +125,13 @@ class _Process:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         store = self._open_store()
         service = Service(self._base, self._environ, store, is_child_alive=is_alive, end=self._end)
-        sockets = [self._listen_local()]
         token = self._token()
+        sockets = []  # an address that is taken ends this before anybody finds the local socket
         if self._options.listen is not None:
             sockets.append(_listen(*self._options.listen))
             host, port = sockets[-1].getsockname()[:2]
             service.addresses.append(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        sockets.append(self._listen_local())
         self._server = HttpServer(AccessLayer(make_app(service), token))
         self._service = service
         for signum in (signal.SIGINT, signal.SIGTERM):
