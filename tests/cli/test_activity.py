@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from dora.cli.activity import Activity, as_json
@@ -81,7 +82,6 @@ def test_json_has_the_form_of_the_original_and_the_inputs() -> None:
         "dataflow_id": "uuid",
         "dataflow_name": "demo",
         "node_id": "b",
-        "daemon_id": {"machine_id": None, "uuid": None},
         "metrics": {
             "pid": 7,
             "cpu_usage": 12.5,
@@ -90,9 +90,10 @@ def test_json_has_the_form_of_the_original_and_the_inputs() -> None:
             "disk_write_mb_s": 0.0,
             "restart_count": 1,
             "status": "running",
+            "broken_inputs": [],
             "pending_messages": 3,
         },
-        "network": None,
+        "network": {"bytes_sent": 0, "messages_sent": 0, "messages_received": 2},
         "inputs": [
             {"id": "tick", "source": "dora/timer/millis/10"},
             {
@@ -107,3 +108,13 @@ def test_json_has_the_form_of_the_original_and_the_inputs() -> None:
             },
         ],
     }
+
+
+def test_what_a_node_has_sent_is_counted_at_its_readers_and_a_failed_one_breaks_their_inputs() -> None:
+    info = flow(8)
+    sender = api.NodeInfo(id="a", state="failed", dataflow="uuid", restarts=0)
+    reader = msgspec.structs.replace(info.nodes[0], inputs=[msgspec.structs.replace(info.nodes[0].inputs[1], bytes=64)])
+    found = Activity(None).note([msgspec.structs.replace(info, nodes=[sender, reader])], 0.0)
+    first, second = map(as_json, found)
+    assert first["network"] == {"bytes_sent": 64, "messages_sent": 8, "messages_received": 0}
+    assert second["metrics"]["broken_inputs"] == ["in0"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final, NamedTuple
 
 from dora.messages import api
+from dora.messages.runner_daemon import FAILED
 from dora.runs.choosing import shown_name
 from dora.runs.usage import DiskBytes
 
@@ -107,13 +108,15 @@ def _in_mb(per_s: float | None) -> float | None:
 
 
 def as_json(node: NodeActivity) -> dict[str, Any]:
-    """One object of `dora top --once` (dora cli, section 4.3), and below `inputs` what only this dora knows."""
+    """One object of `dora top --once` (dora cli, section 4.3), and below `inputs` what only this dora knows.
+
+    What is not known here is left out: no daemon holds a node, and a queue does not know the bytes that were taken.
+    """
     now = node.now
     return {
         "dataflow_id": node.dataflow.id,
         "dataflow_name": shown_name(node.dataflow),
         "node_id": now.id,
-        "daemon_id": {"machine_id": None, "uuid": None},
         "metrics": {
             "pid": now.pid,
             "cpu_usage": now.cpu_percent,
@@ -122,10 +125,28 @@ def as_json(node: NodeActivity) -> dict[str, Any]:
             "disk_write_mb_s": node.disk_write_mb_s,
             "restart_count": now.restarts,
             "status": now.state,
+            "broken_inputs": _broken_inputs(node),
             "pending_messages": node.waiting,
         },
-        "network": None,
+        "network": _exchanged(node),
         "inputs": [_input_as_json(one) for one in node.inputs],
+    }
+
+
+def _broken_inputs(node: NodeActivity) -> list[str]:
+    """Inputs whose node has failed: nothing comes there any more."""
+    failed = {one.id for one in node.dataflow.nodes if one.state == FAILED}
+    return [one.now.id for one in node.inputs if one.now.source.partition("/")[0] in failed]
+
+
+def _exchanged(node: NodeActivity) -> dict[str, int]:
+    """Messages to and from other nodes so far, once per reader; on one machine they go through shared memory."""
+    own = f"{node.now.id}/"
+    fed = [one for other in node.dataflow.nodes for one in other.inputs if one.source.startswith(own)]
+    return {
+        "bytes_sent": sum(one.bytes for one in fed),
+        "messages_sent": sum(one.sent for one in fed),
+        "messages_received": sum(one.now.taken for one in node.inputs),
     }
 
 
