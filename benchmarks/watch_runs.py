@@ -1,8 +1,8 @@
 """What watching costs a 1 kHz graph: `python benchmarks/watch_runs.py [--count N] [--window S] [--idle S]`.
 
-One sender, one reader.  Windows with and without a watcher alternate, so that a busy machine slows both alike; each pair
-gives a ratio, and the median of the ratios counts.  The start of a watcher, which takes CPU of its own, is no part of a
-window.  The promises:
+One sender, one reader.  Windows with and without a watcher alternate, so that a busy machine slows both alike; each
+window with one is divided by the mean of those before and after it, and the median of these ratios counts.  The start
+of a watcher, which takes CPU of its own, is no part of a window.  The promises:
 
     hz      says the rate of the counters to within 1 %; the sender's rate falls by less than 1 %, the latency p50 of
             its reader grows by less than 5 %
@@ -88,14 +88,20 @@ class Window(NamedTuple):
         """What was noted in it."""
         return [value for at, value in log if self.began_ns <= at < self.ended_ns]
 
+    def rate_hz(self, log: list[tuple[int, int]]) -> float:
+        """How often something was noted in it."""
+        return 1e9 * len(self.of(log)) / (self.ended_ns - self.began_ns)
+
 
 class Watched(NamedTuple):
-    """A window with a watcher, the one without just before, and what the watcher printed."""
+    """A window with a watcher, the ones without before and after it, and what the watcher printed last, and when."""
 
-    without: Window
+    before: Window
     watched: Window
+    after: Window
     out: str
     err: str
+    printed_ns: int
 
 
 def window(seconds: float) -> Window:
@@ -110,9 +116,8 @@ def sent(world: World) -> int:
     return int(json.loads(world.says("node", "info", "reader", "--format", "json"))["inputs"][0]["sent"])
 
 
-def watch(world: World, kind: str, seconds: float) -> Watched:
-    """One window without, one with the watcher."""
-    without = window(seconds)
+def watch(world: World, kind: str, seconds: float, before: Window) -> Watched:
+    """One window with the watcher, and one without behind it."""
     words = ["topic", kind, "sender/out", "--duration", str(seconds + 2 * SETTLE_S)]
     words += ["--format", "json"] if kind == "echo" else []
     with open(world.folder / "out.txt", "w+b") as out, open(world.folder / "err.txt", "w+b") as err:
@@ -126,7 +131,9 @@ def watch(world: World, kind: str, seconds: float) -> Watched:
             finally:
                 watcher.kill()
         texts = [(world.folder / name).read_text() for name in ("out.txt", "err.txt")]
-    return Watched(without, watched, texts[0], texts[1])
+        printed_ns = (world.folder / "out.txt").stat().st_mtime_ns - time.time_ns() + time.monotonic_ns()
+    time.sleep(SETTLE_S)
+    return Watched(before, watched, window(seconds), texts[0], texts[1], printed_ns)
 
 
 def is_up(pid: int, kind: str, world: World) -> bool:
@@ -146,13 +153,14 @@ def figures_of(runs: list[Watched], kind: str, sends: list[tuple[int, int]], tak
     """The medians of all pairs."""
     rates, latencies, durations, plain = [], [], [], []
     for run in runs:
-        counts = [1e9 * len(one.of(sends)) / (one.ended_ns - one.began_ns) for one in (run.without, run.watched)]
-        rates.append(counts[1] / counts[0])
-        before, after = (statistics.median(one.of(takes)) for one in (run.without, run.watched))
-        latencies.append(after / before)
-        plain.append(before / 1000)
-        before, after = (statistics.median(one.of(sends)) for one in (run.without, run.watched))
-        durations.append(after / before)
+        alone = [statistics.median(one.of(takes)) for one in (run.before, run.after)]
+        plain += [value / 1000 for value in alone]
+        latencies.append(statistics.median(run.watched.of(takes)) / statistics.mean(alone))
+        rates.append(
+            run.watched.rate_hz(sends) / statistics.mean(one.rate_hz(sends) for one in (run.before, run.after))
+        )
+        alone = [statistics.median(one.of(sends)) for one in (run.before, run.after)]
+        durations.append(statistics.median(run.watched.of(sends)) / statistics.mean(alone))
     found: dict[str, Any] = {
         "windows": len(runs),
         "latency_p50_us_without": round(statistics.median(plain), 1),
@@ -167,13 +175,15 @@ def figures_of(runs: list[Watched], kind: str, sends: list[tuple[int, int]], tak
 
 
 def hz_figures(runs: list[Watched], sends: list[tuple[int, int]], found: dict[str, Any]) -> bool:
-    """How far what `hz` says is from what was sent, counted in the window, which lies within that of `hz`."""
+    """How far what `hz` says is from the times of those messages that it has counted."""
     errors = []
     for run in runs:
-        said = float(run.out.splitlines()[-1].split("\t")[2])
-        real = 1e9 * len(run.watched.of(sends)) / (run.watched.ended_ns - run.watched.began_ns)
-        errors.append(abs(said / real - 1))
+        cells = run.out.splitlines()[-1].split("\t")
+        said_hz, samples = float(cells[2]), int(cells[6])
+        times = [at for at, _ in sends if at < run.printed_ns][-samples - 1 :]
+        errors.append(abs(said_hz * (times[-1] - times[0]) / 1e9 / samples - 1))
     found["hz_error_median"] = round(statistics.median(errors), 5)
+    found["hz_error_max"] = round(max(errors), 5)
     return statistics.median(errors) < 0.01
 
 
@@ -196,10 +206,11 @@ def measure(world: World, count: int, seconds: float, idle_s: int) -> dict[str, 
     wait_until(lambda: sent(world) > 100, UP_S, "messages")
     idle = cpu_percent(world.service_pid(), idle_s)
     runs: dict[str, list[Watched]] = {kind: [] for kind in MARKS}
+    before = window(seconds)
     for _ in range(count):
         for kind, found in runs.items():
-            found.append(watch(world, kind, seconds))
-            time.sleep(SETTLE_S)
+            found.append(watch(world, kind, seconds, before))
+            before = found[-1].after
     world.says("stop", "watched")
     sends, takes = log_of(world, "sender"), log_of(world, "reader")
     result = {kind: figures_of(found, kind, sends, takes) for kind, found in runs.items()}
@@ -209,8 +220,8 @@ def measure(world: World, count: int, seconds: float, idle_s: int) -> dict[str, 
 def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=15, help="pairs of windows for each watcher")
-    parser.add_argument("--window", type=float, default=2.0, help="seconds of a window")
+    parser.add_argument("--count", type=int, default=40, help="windows for each watcher")
+    parser.add_argument("--window", type=float, default=1.0, help="seconds of a window")
     parser.add_argument("--idle", type=int, default=20, help="seconds for the CPU of the service")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
