@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("dora", deadline=None)  # how long an example takes is the machine's business
     hypothesis.settings.load_profile("dora")
     if IS_SHARE:
+        config.option.loadgroup = True  # what is said below to the first process is not passed on
         _hide_the_thread_of_pytest(config)
 
 
