@@ -275,7 +275,11 @@ class Service:
             if not is_alive and order.dataflow_id not in self.registry.runs:
                 return self._failed_start(order)
             if time.monotonic() > due_s:
-                raise ApiError(api.START_FAILED, f"the runner of `{order.name}` (pid {pid}) does not answer")
+                faults = "".join(f"; {fault}" for fault in self.registry.faults.values())
+                hint = "after an upgrade of dora: `dora down --keep`, then `dora up`"
+                raise ApiError(
+                    api.START_FAILED, f"the runner of `{order.name}` (pid {pid}) does not answer{faults}", hint
+                )
             await asyncio.sleep(_START_LOOK_S)
         return views.summary(run.now)
 
