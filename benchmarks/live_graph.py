@@ -119,9 +119,10 @@ ADDED = "id: added-{number}\npath: {path}\nargs: added\ninputs: {{in: sender/out
 
 
 def state_of(pid: int) -> tuple[int, float]:
-    """Descriptors and resident memory in MB of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return len(os.listdir(f"/proc/{pid}/fd")), pages * os.sysconf("SC_PAGE_SIZE") / MB
+    """Descriptors and memory of a process in MB, without the memory of messages, which it shares."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    anonymous_kb = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+    return len(os.listdir(f"/proc/{pid}/fd")), anonymous_kb * 1024 / MB
 
 
 class Changes:
