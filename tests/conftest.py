@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -24,6 +25,8 @@ END_TO_END = Path(__file__).parent / "end_to_end"
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background (`&`, `nohup`) they are ignored,
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and what the tests start would inherit that
     hypothesis.settings.register_profile("dora", deadline=None)  # how long an example takes is the machine's business
     hypothesis.settings.load_profile("dora")
     if IS_SHARE:

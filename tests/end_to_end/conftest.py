@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from end_to_end.running import Flow
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _signals_are_heard() -> None:
-    """Tests that run in the background (`&`, `nohup`) inherit ignored signals; what they start must not."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
