@@ -47,7 +47,8 @@ def test_files_are_written_and_the_next_steps_said(kind: str, capsys: Capture, f
     assert run_command(["new", "my-thing", "--kind", kind]) == 0
     assert written(folder / "my-thing") == FILES[kind]
     assert [path.name for path in folder.iterdir()] == ["my-thing"]
-    steps = "  cd ./my-thing\n  dora run dataflow.yml   # Ctrl-C stops it\n  pytest                  # tests it\n"
+    steps = "  cd ./my-thing\n  dora run dataflow.yml   # Ctrl-C stops it\n"
+    steps += "  pytest                  # tests it (`pip install pytest`)\n"
     assert capsys.readouterr().out == f"Created new {CREATED[kind]} `my-thing` at ./my-thing\n\n{steps}"
 
 

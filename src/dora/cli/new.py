@@ -60,7 +60,8 @@ def new(name: str, path: Path | None, kind: str, lang: str) -> None:
     _write(kind, folder, {"name": plain, "module": module})
     shown = folder if folder.is_absolute() else f"./{folder}"
     click.echo(f"Created new {_CREATED[kind]} `{plain}` at {shown}\n")
-    click.echo(f"  cd {shown}\n  dora run dataflow.yml   # Ctrl-C stops it\n  pytest                  # tests it")
+    click.echo(f"  cd {shown}\n  dora run dataflow.yml   # Ctrl-C stops it")
+    click.echo("  pytest                  # tests it (`pip install pytest`)")
 
 
 def _name_fault(name: str) -> str:
