@@ -181,13 +181,18 @@ class World:
         return [f"{len(pids)} processes instead of {expected}: {commands}"]
 
     def warm_up(self) -> dict[str, Size]:
-        """Everybody was there once; the sizes then."""
+        """Everybody was there once, and `relay` comes anew while nobody feeds its `cmd`: the sizes then.
+
+        For such an input the runner keeps an arena, which the next `teleop` gets.
+        """
         self.recover()
         for name in ("plot", "teleop"):
             self.attach(name)
         self.recover()
         for name in list(self.dynamic):
             self.detach(name, signal.SIGINT)
+        for pid in self.pids_of("relay"):
+            os.kill(pid, signal.SIGKILL)
         self.recover()
         return {} if self.wrong else self.sizes()
 

@@ -98,6 +98,12 @@ LONG_RUNS = [
     LongRun("suspend", 60, "all processes stopped for {count} s (48)", clocks.suspended),
     LongRun("gil", 30, "{count} s in a C call that holds the GIL (53)", neighbours.holds_the_gil),
     LongRun("prints", 3, "a node prints all it can, {count} rounds (46)", prints.beside_a_printer),
+    LongRun(
+        "prints-50",
+        3,
+        "a node offers 50 MB/s of lines, {count} rounds (46)",
+        lambda flow, count: prints.beside_a_printer(flow, count, mb_per_s=50.0),
+    ),
     LongRun("idle", 30, "1 Hz beside a 1 kHz graph, {count} s (57)", clocks.idle_beside_busy),
     LongRun(
         "chain", 10, "20 nodes at 1 kHz, {count} s (58)", lambda flow, count: neighbours.paced_chain(flow, 20, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 
 import pytest
@@ -121,6 +122,17 @@ def test_silence_does_not_end_a_node_whose_other_inputs_have_closed(timed: FakeR
     assert found == {"a=1", "INPUT_CLOSED b", "INPUT_CLOSED a"}
     feed.send(2)
     assert [told(node.next()), told(node.next())] == ["INPUT_RECOVERED a", "a=2"]
+
+
+def test_messages_that_wait_while_the_node_is_busy_come_without_a_silence(timed: FakeRunner) -> None:
+    feed, _ = timed.feed("a"), timed.feed("b")
+    node = timed.node()
+    feed.send(1)
+    assert told(node.next()) == "a=1"
+    feed.send(2, 3)
+    due_ns = time.monotonic_ns() + 2 * SHORT_NS
+    wait_until(lambda: time.monotonic_ns() > due_ns)
+    assert told_until_quiet(node)[:2] == ["a=2", "a=3"]
 
 
 def test_stop_ends_the_watch(timed: FakeRunner) -> None:

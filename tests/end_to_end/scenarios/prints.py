@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import tempfile
 from itertools import pairwise
@@ -43,12 +44,14 @@ from dora import Node
 
 node = Node()
 block = b"".join(b"%05d " % number + b"x" * 93 + b"\\n" for number in range(600))
+limit = float(os.environ["MB_PER_S"]) * 1e6
 printed, began_s = 0, time.monotonic()
 while node.try_recv() is None:
-    if os.environ["LOUD"] == "1":
+    due_s = began_s + printed / limit if limit else time.monotonic() + 0.01
+    if limit and due_s <= time.monotonic():
         printed += os.write(1, block)
     else:
-        time.sleep(0.01)
+        time.sleep(max(0.0, due_s - time.monotonic()))
 print(json.dumps({"mb_per_s": printed / (time.monotonic() - began_s) / 1e6}))
 """
 
@@ -71,23 +74,23 @@ class Round(NamedTuple):
     stored_mb: float
 
 
-def one_round(duration_s: int, *, is_loud: bool) -> Round:
-    """One run, with a node that prints or sleeps."""
+def one_round(duration_s: int, mb_per_s: float) -> Round:
+    """One run, with a node that offers so much to print."""
     with tempfile.TemporaryDirectory(prefix="dora-prints-") as folder:
         flow = Flow(Path(folder))
         try:
-            return _measured(flow, duration_s, is_loud)
+            return _measured(flow, duration_s, mb_per_s)
         finally:
             left = flow.leftovers()
             assert not left, left
 
 
-def _measured(flow: Flow, duration_s: int, is_loud: bool) -> Round:
+def _measured(flow: Flow, duration_s: int, mb_per_s: float) -> Round:
     for name, rate in RATES.items():
         size = "4000000" if name == "camera" else "64"
         flow.node(name, SENDS, inputs={"tick": f"dora/timer/hz/{rate}"}, outputs=["out"], env={"SIZE": size})
         flow.node(f"{name}-sink", COUNTS, inputs={"in": f"{name}/out"})
-    flow.node("printer", PRINTS, env={"LOUD": str(int(is_loud))}, max_log_size="10MB", max_rotated_files=2)
+    flow.node("printer", PRINTS, env={"MB_PER_S": str(mb_per_s)}, max_log_size="10MB", max_rotated_files=2)
     ended = flow.run("--stop-after", f"{duration_s}s", "--log-level", "error", timeout_s=duration_s + 30)
     assert ended.code == 0, ended.stderr
     found = {name: flow.figures(f"{name}-sink") for name in RATES}
@@ -102,12 +105,12 @@ def _measured(flow: Flow, duration_s: int, is_loud: bool) -> Round:
     )
 
 
-def beside_a_printer(flow: Flow, rounds: int, duration_s: int = 8) -> list[Mark]:
-    """Rates of the other nodes with and without the printing, in turns."""
+def beside_a_printer(flow: Flow, rounds: int, duration_s: int = 8, mb_per_s: float = math.inf) -> list[Mark]:
+    """Rates of the other nodes with and without the printing, in turns; the printer offers at most so much."""
     quiet, loud = [], []
     for _ in range(rounds):
-        quiet.append(one_round(duration_s, is_loud=False))
-        loud.append(one_round(duration_s, is_loud=True))
+        quiet.append(one_round(duration_s, 0.0))
+        loud.append(one_round(duration_s, mb_per_s))
     marks = []
     for name in RATES:
         before, now = (statistics.median(one.hz[name] for one in found) for found in (quiet, loud))
