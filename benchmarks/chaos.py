@@ -39,7 +39,7 @@ from chaos_graph import (
     environment,
     role_environment,
 )
-from chaos_sizes import ARENAS_KB, Size, grown, size_of, too_large
+from chaos_sizes import ARENAS_KB, QUIET_SLACK, Size, grown, size_of, too_large
 
 from dora.dataflow.load import load_dataflow
 from dora.messages import runner_daemon
@@ -206,7 +206,7 @@ class World:
         for name in list(self.dynamic):
             self.detach(name, signal.SIGINT)
         end_s = time.monotonic() + QUIET_S
-        while (left := grown(first, self.sizes(), slack=0)) and time.monotonic() < end_s:
+        while (left := grown(first, self.sizes(), slack=QUIET_SLACK)) and time.monotonic() < end_s:
             time.sleep(0.2)
         self.wrong += left
 

@@ -2,7 +2,7 @@
 
 Strategy: processes that live as long as the run are compared with what they held when it had just begun.  In the
 middle of things some slack is needed (the edges of a node that is being replaced, dynamic nodes); when all is quiet
-again there must be none.  A sender's arena cannot be compared, since its process may be another one: it has a limit,
+again there must be next to none.  A sender's arena cannot be compared, since its process may be another one: it has a limit,
 which is what all readers and queues together can keep in use.
 """
 
@@ -17,6 +17,8 @@ from typing import NamedTuple
 from chaos_graph import CAMERA_BYTES, MAP_BYTES, MOST_FRAMES, MOST_MAPS
 
 FDS_SLACK = 12
+QUIET_SLACK = 2
+"""what is made when it is first needed, and kept: the wake-up of an output that once waited for room"""
 PRIVATE_SLACK_KB = 1_000
 ARENAS_KB = {"camera": MOST_FRAMES * CAMERA_BYTES // 1024 + 1000, "mapper": MOST_MAPS * MAP_BYTES // 1024 + 1000}
 
