@@ -2,8 +2,8 @@
 
 Strategy: processes that live as long as the run are compared with what they held when it had just begun.  In the
 middle of things some slack is needed (the edges of a node that is being replaced, dynamic nodes); when all is quiet
-again there must be next to none.  A sender's arena cannot be compared, since its process may be another one: it has a limit,
-which is what all readers and queues together can keep in use.
+again there must be next to none.  A sender's arena cannot be compared, since its process may be another one: it has a
+limit, which is what all readers and queues together can keep in use.
 """
 
 from __future__ import annotations
