@@ -158,3 +158,11 @@ def test_a_replacement_that_cannot_start_leaves_the_old_node(flow: Flow, run: Ru
     assert checker.command.endswith("checker.py")
     wait_until(lambda: run.said("checker").count("first on in") == 2, what="the old node to read on")
     assert run.stop().code == 0
+
+
+def test_the_last_node_can_be_removed(flow: Flow, run: Run, control: DirectControl) -> None:
+    flow_id = id_of(control, run)
+    control.remove_node(flow_id, "counter", is_forced=True, waits=False)
+    change = control.remove_node(flow_id, "checker", is_forced=True)
+    assert (change.dataflow.id, change.dataflow.state in api.ENDED) == (flow_id, True)
+    assert run.wait().code == 0

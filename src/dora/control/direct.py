@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import Any, Final, Literal, NoReturn, TypeVar
 
+import msgspec
+
 from dora.control.failures import ControlError, NoServiceError
 from dora.control.params import checked_key, checked_text
 from dora.errors import ConnectionLost, DoraError
@@ -136,7 +138,16 @@ class DirectControl:
                 raise _refusal(error) from None
             if waits:
                 wait_until_done(link, request, changed.node, before)
-        return api.GraphChange(dataflow=self.dataflow(info.id), node=changed.node, notes=changed.notes)
+        return api.GraphChange(dataflow=self._after(info), node=changed.node, notes=changed.notes)
+
+    def _after(self, info: api.DataflowInfo) -> api.DataflowInfo:
+        """The dataflow after a change that may have ended it; a `dora run` leaves no record."""
+        try:
+            return self.dataflow(info.id)
+        except ControlError as error:
+            if error.code != api.UNKNOWN_DATAFLOW:
+                raise
+            return msgspec.structs.replace(info, state=api.FINISHED, node_count=0, nodes=[])
 
     def _link(self, info: api.DataflowInfo) -> RunnerLink:
         path = self._path(info)

@@ -96,13 +96,14 @@ class Registry:
             self._meeting = {path: task for path, task in self._meeting.items() if not task.done()}
 
     async def describe(self, run: Run) -> messages.Described:
-        """The run as it is now, with its counters."""
-        if run.ended is not None:
-            return run.ended.last
-        if run.link is None:
-            return run.now
-        run.now = await run.link.ask(messages.Describe(), messages.Described)
-        return run.now
+        """The run as it is now, with its counters; one that ends meanwhile as it was at last."""
+        if run.link is not None and run.ended is None:
+            try:
+                run.now = await run.link.ask(messages.Describe(), messages.Described)
+            except ConnectionLost:
+                if run.link is not None:
+                    raise
+        return run.now if run.ended is None else run.ended.last
 
     async def ask(self, run: Run, request: messages.Request) -> None:
         """Have the runner do something.
