@@ -147,7 +147,7 @@ class DirectControl:
         except ControlError as error:
             if error.code != api.UNKNOWN_DATAFLOW:
                 raise
-            return msgspec.structs.replace(info, state=api.FINISHED, node_count=0, nodes=[])
+            return msgspec.structs.replace(info, state=messages.FINISHED, node_count=0, nodes=[])
 
     def _link(self, info: api.DataflowInfo) -> RunnerLink:
         path = self._path(info)
