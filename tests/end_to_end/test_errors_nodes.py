@@ -48,30 +48,14 @@ def details(flow: Flow, node: str) -> str:
 
 
 EXITS_BESIDE_PLOT = """
-import os, time
+import time
+from dora.runs.link import describe_all
 
-
-def waits_at_the_barrier(pid):
-    # whether a process has a socket and sleeps
-    folder = f"/proc/{{pid}}/fd"
-    files = [os.readlink(f"{{folder}}/{{fd}}") for fd in os.listdir(folder)]
-    with open(f"/proc/{{pid}}/stat") as stat:
-        state = stat.read().rpartition(")")[2].split()[0]
-    return state == "S" and any(file.startswith("socket:") for file in files)
-
-
-while not os.path.exists("plot-is-up"):
-    time.sleep(0.01)
-with open("plot-is-up") as file:
-    plot = file.read()
-while not waits_at_the_barrier(plot):
+while not any(run.waits_for == ["camera"] for _, run in describe_all()[0]):
     time.sleep(0.01)
 raise SystemExit({})
 """
-"""exits when `plot` has connected and waits at the start barrier"""
-PLOT_IS_UP = (
-    "import os\nwith open('plot', 'w') as file: file.write(str(os.getpid()))\nos.rename('plot', 'plot-is-up')\n"
-)
+"""exits when all others have connected and wait at the start barrier"""
 LOGS = "\nLog files of all nodes: out/ID\n"
 
 
@@ -107,7 +91,7 @@ def test_node_that_exits_at_once_with_a_code(flow: Flow) -> None:
 
 def test_node_that_exits_before_the_start_is_the_cause_and_the_others_its_consequence(flow: Flow) -> None:
     flow.node("camera", EXITS_BESIDE_PLOT.format(4), outputs=["out"])
-    flow.node("plot", PLOT_IS_UP + COOPERATIVE, inputs={"in": "camera/out"})
+    flow.node("plot", COOPERATIVE, inputs={"in": "camera/out"})
     assert block(failed(flow, most_s=2.0)) == (
         "Dataflow failed:\n\nNode `camera` failed: exited with code 4 before connecting to dora\n"
         + details(flow, "camera")
@@ -121,7 +105,7 @@ def test_node_that_exits_before_the_start_is_the_cause_and_the_others_its_conseq
 
 def test_node_that_exits_with_0_before_the_start_fails_the_run(flow: Flow) -> None:
     flow.node("camera", EXITS_BESIDE_PLOT.format(0), outputs=["out"])
-    flow.node("plot", PLOT_IS_UP + COOPERATIVE, inputs={"in": "camera/out"})
+    flow.node("plot", COOPERATIVE, inputs={"in": "camera/out"})
     assert block(failed(flow, most_s=2.0)) == (
         "Dataflow failed:\n\nNode `plot` failed: ended because node `camera` exited before connecting to dora\n"
         + details(flow, "plot")
@@ -141,7 +125,7 @@ def test_run_that_cannot_start_is_explained_when_no_node_has_failed(flow: Flow) 
 def test_constructor_error_can_be_caught_as_a_runtime_error(flow: Flow) -> None:
     flow.node("camera", EXITS_BESIDE_PLOT.format(0), outputs=["out"])
     catching = "from dora import Node\ntry:\n    Node()\nexcept RuntimeError as error:\n    print('caught', error)"
-    flow.node("plot", PLOT_IS_UP + catching, inputs={"in": "camera/out"})
+    flow.node("plot", catching, inputs={"in": "camera/out"})
     failed(flow, most_s=2.0)
     text = "caught Node camera exited with code 0 before initializing dora: the dataflow does not start"
     assert flow.said("plot") == [text]
