@@ -2,8 +2,8 @@
 
 The long form of `tests/end_to_end/test_service.py`.  Cases:
 
-    graphs   start and stop N dataflows on one service: its memory, the time of a start, the latency of a pipe wake-up
-             beside it (so that a busy machine does not look like a slow service)
+    graphs   start and stop N dataflows on one service: its memory, the time of a start, the age of messages, the time
+             of a request; the latter two beside a pipe wake-up, so that a busy machine does not look like growth
     runs     eight `dora run` at the same time, N rounds, while the service runs
     kills    kill -9 of the service N times at random moments while a dataflow runs, then `up`
     stores   start with stores that are cut off, full of zeros, of another version
@@ -67,6 +67,49 @@ nodes:
 """
 
 
+CLOCK = """
+import time
+import numpy as np
+from dora import Node
+node = Node()
+for event in node:
+    if event["type"] == "INPUT":
+        node.send_output("out", np.array([time.monotonic_ns()]))
+"""
+METER = """
+import os, statistics, time
+from dora import Node
+node = Node()
+ages = []
+for event in node:
+    if event["type"] == "INPUT":
+        ages.append((time.monotonic_ns() - event["value"][0].as_py()) / 1000)
+        if len(ages) == 110:
+            with open("age.new", "w") as file:
+                file.write(str(statistics.median(ages[10:])))
+            os.rename("age.new", "age.txt")
+"""
+AGES = """
+nodes:
+  - id: clock
+    path: clock.py
+    inputs: {tick: dora/timer/millis/5}
+    outputs: [out]
+  - id: meter
+    path: meter.py
+    inputs: {in: clock/out}
+"""
+FILES = {
+    "talker.py": TALKER,
+    "listener.py": LISTENER,
+    "dataflow.yml": DATAFLOW,
+    "clock.py": CLOCK,
+    "meter.py": METER,
+    "ages.yml": AGES,
+}
+MOST_GROWTH = 1.1
+
+
 def rss(pid: int) -> float:
     """Resident memory of a process in MB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
@@ -103,33 +146,51 @@ def graphs(world: World, count: int) -> dict[str, Any]:
     """One dataflow after the other on one service."""
     world.says("up")
     pid = world.service_pid()
-    starts, requests, wakes = [], [], []
+    seen: list[dict[str, float]] = []
     for number in range(count):
-        began = time.perf_counter()
-        world.says("start", "dataflow.yml", "--name", f"g{number}", "--detach")
-        starts.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        http_get(world, "/v1/dataflows")
-        requests.append((time.perf_counter() - began) * 1e6)
-        wakes.append(wake_up_us())
-        world.says("stop", f"g{number}")
+        seen.append(one_graph(world, f"g{number}"))
         if number == min(9, count - 1):  # everything is imported, every cache is filled
             first_mb = rss(pid)
     world.says("clean")
     last_mb = rss(pid)
     tenth = max(1, count // 10)
-    ratios = [request / wake for request, wake in zip(requests, wakes, strict=True)]
-    early, late = statistics.median(ratios[:tenth]), statistics.median(ratios[-tenth:])
+    growth = {
+        what: statistics.median(one[what] / one["wake_us"] for one in seen[-tenth:])
+        / statistics.median(one[what] / one["wake_us"] for one in seen[:tenth])
+        for what in ("age_us", "request_us")
+    }
     return {
         "graphs": count,
         "rss_first_mb": round(first_mb, 2),
         "rss_last_mb": round(last_mb, 2),
         "fds": len(os.listdir(f"/proc/{pid}/fd")),
-        "start_p50_s": round(statistics.median(starts), 3),
-        "request_p50_us": round(statistics.median(requests)),
-        "request_per_wake_up_first_tenth": round(early, 1),
-        "request_per_wake_up_last_tenth": round(late, 1),
-        "is_well": last_mb - first_mb < 5 and pid == world.service_pid(),
+        **{f"{what}_p50": round(statistics.median(one[what] for one in seen), 3) for what in seen[0]},
+        "age_per_wake_up_last_to_first_tenth": round(growth["age_us"], 3),
+        "request_per_wake_up_last_to_first_tenth": round(growth["request_us"], 3),
+        "is_well": last_mb - first_mb < 5 and max(growth.values()) < MOST_GROWTH and pid == world.service_pid(),
+    }
+
+
+def one_graph(world: World, name: str) -> dict[str, float]:
+    """Start one dataflow, look at it while it runs, stop it."""
+    age = world.folder / "age.txt"
+    age.unlink(missing_ok=True)
+    began = time.perf_counter()
+    world.says("start", "ages.yml", "--name", name, "--detach")
+    start_s = time.perf_counter() - began
+    wait_until(age.exists, what="the first hundred messages")
+    times = []
+    for _ in range(9):
+        began = time.perf_counter()
+        http_get(world, f"/v1/dataflows/{name}")
+        times.append((time.perf_counter() - began) * 1e6)
+    wake_us = wake_up_us()
+    world.says("stop", name)
+    return {
+        "start_s": start_s,
+        "age_us": float(age.read_text()),
+        "request_us": statistics.median(times),
+        "wake_us": wake_us,
     }
 
 
@@ -369,7 +430,7 @@ def main() -> int:
     for name in CASES if chosen.case == "all" else [chosen.case]:
         case, count = CASES[name]
         with tempfile.TemporaryDirectory() as folder:
-            for file, text in (("talker.py", TALKER), ("listener.py", LISTENER), ("dataflow.yml", DATAFLOW)):
+            for file, text in FILES.items():
                 Path(folder, file).write_text(text)
             world = World(Path(folder))
             try:
