@@ -85,6 +85,16 @@ def test_runner_that_is_gone_takes_no_more_messages(runner: FakeRunner) -> None:
         node.send_output("out", b"x")
 
 
+def test_send_is_given_up_without_an_error_when_the_run_was_stopped_and_is_over(runner: FakeRunner) -> None:
+    sink = runner.sink("out")
+    node = runner.node()
+    runner.say(m.Stop())
+    runner.link.close()
+    node.send_output("out", b"x")
+    assert (sink.take_all(), sink.counts.sent, sink.counts.dropped) == ([], 1, 1)
+    assert [event["type"] for event in node] == ["STOP"]
+
+
 # -- handles -------------------------------------------------------------------------------------------------
 
 

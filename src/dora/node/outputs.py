@@ -184,12 +184,20 @@ class Output:
         if self._box:
             self.read_box()
         if self._is_closed or link.is_lost:
-            raise NodeError(f"cannot send on output {self.name!r}: this node's link to dora is closed")
+            return self._give_up(size)
         if self._default and self._burst.is_burst(self._default[0].queue_size):
             self._wait_in_burst()
         if self._lossless and not flags & FLUSH and not self._wait_lossless(size):
             return False
         return bool(self._edges)
+
+    def _give_up(self, size: int) -> bool:
+        """Nobody will hear that message.  A run that was stopped may be over before its STOP was heard: no error."""
+        if self._is_closed or not self._link.stopped_ns:
+            raise NodeError(f"cannot send on output {self.name!r}: this node's link to dora is closed")
+        for edge in self._edges:
+            edge.count_lost(size)
+        return False
 
     def _allocate(self, size: int) -> int:
         """A chunk, after looking at what the readers gave back."""
@@ -255,11 +263,7 @@ class Output:
 
     def _wait_lossless(self, size: int) -> bool:
         is_full = any(not edge.has_room() for edge in self._lossless)
-        if not is_full or self._wait_for_room(_NEVER, is_lossless=True):
-            return True
-        for edge in self._edges:
-            edge.count_lost(size)
-        return False
+        return not is_full or self._wait_for_room(_NEVER, is_lossless=True) or self._give_up(size)
 
     def _wait_for_room(self, until_ns: int, *, is_lossless: bool) -> bool:
         """Wait until all edges of that kind have room; False when the time is over or the node was stopped."""
@@ -270,6 +274,8 @@ class Output:
         link.count_blocked(1 if is_lossless else 0)
         try:
             while full := self._full(is_lossless=is_lossless):
+                if link.is_lost and link.stopped_ns:
+                    return False
                 if link.is_lost:
                     raise NodeError(f"send_output({self.name!r}) can never end: the runner of this dataflow is gone")
                 self._raise_if_deadlocked(wait, full, is_lossless=is_lossless)
