@@ -27,6 +27,29 @@ from dora import Node
 for event in Node():
     print(event["type"], event["id"], *(event["value"].to_pylist() if event["type"] == "INPUT" else []), flush=True)
 """
+FIVE_UNTIL_TOLD = """
+import os, sys
+import pyarrow as pa
+from dora import Node
+
+node = Node()
+for number in range(5):
+    node.send_output("out", pa.array([number]))
+for event in node:
+    if os.path.exists(sys.argv[1]):
+        break
+"""
+DIES_OF_THE_FIRST = """
+import os, signal
+from dora import Node
+
+node = Node()
+for event in node:
+    if event["type"] == "INPUT":
+        print(event["value"][0].as_py(), flush=True)
+        if not node.is_restart():
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
 ECHOING_OPERATOR = """
 from dora import DoraStatus
 
@@ -63,6 +86,18 @@ def test_source_without_inputs_is_restarted_and_its_readers_lose_nothing(flow: F
     ]
     assert said.count("NODE_RESTARTED source") == 2
     assert said[-2:] == ["INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+
+
+def test_queue_of_a_reader_that_is_restarted_outlives_its_sender(flow: Flow) -> None:
+    end = flow.folder / "end"
+    flow.node("source", FIVE_UNTIL_TOLD, args=str(end), inputs=TICKS, outputs=["out"])
+    keys = {"restart_policy": "on-failure", "restart_delay": 0.5}
+    flow.node("reader", DIES_OF_THE_FIRST, inputs={"in": {"source": "source/out", **LOSSLESS}}, **keys)
+    run = flow.start()
+    wait_until(lambda: "restarting in 0.5 s" in run.stdout(), what="the end of the reader")
+    end.touch()
+    ended = run.wait()
+    assert (ended.code, flow.said("reader")) == (0, ["0", "1", "2", "3", "4"]), ended
 
 
 def test_failed_node_that_used_up_its_restarts_is_named_with_their_number(flow: Flow) -> None:

@@ -57,14 +57,35 @@ def test_a_restarted_sender_gets_a_new_edge_that_the_reader_reads_next() -> None
     ]
 
 
-def test_a_restarted_reader_gets_a_new_edge_that_takes_over_the_old_queue() -> None:
+def test_a_restarted_reader_gets_a_new_edge_that_took_over_the_old_queue_when_it_left() -> None:
     history = [("connect", "a"), ("connect", "b"), ("leave", "b", m.RESTARTING), ("connect", "b")]
-    assert play(history)[2:] == [[], [e.GiveWriter(edge(2), replaces=1), e.GiveReader(edge(2))]]
+    assert play(history)[2:] == [[e.GiveWriter(edge(2), replaces=1)], [e.GiveReader(edge(2))]]
+
+
+def test_a_reader_that_ends_again_before_it_is_back_finds_the_same_edge() -> None:
+    history = [("connect", "a"), ("connect", "b"), ("leave", "b", m.RESTARTING), ("leave", "b", m.RESTARTING)]
+    assert play([*history, ("connect", "b")])[3:] == [[], [e.GiveReader(edge(2))]]
+
+
+def test_the_queue_of_a_restarted_reader_outlives_a_sender_that_is_restarted_meanwhile() -> None:
+    history = [
+        ("connect", "a"),
+        ("connect", "b"),
+        ("leave", "b", m.RESTARTING),
+        ("leave", "a", m.RESTARTING),
+        ("connect", "a"),
+        ("connect", "b"),
+    ]
+    assert play(history)[3:] == [
+        [],
+        [e.GiveWriter(edge(3))],
+        [e.GiveReader(edge(2)), e.SendVerdict(edge(2), m.RESTARTING, "", 1), e.GiveReader(edge(3))],
+    ]
 
 
 def test_a_reader_that_is_not_restarted_after_all_is_removed() -> None:
     history = [("connect", "a"), ("connect", "b"), ("leave", "b", m.RESTARTING), ("leave", "b", m.FAILED)]
-    assert play(history)[3] == [e.RemoveEdge(edge(1))]
+    assert play(history)[3] == [e.ForgetEdge(edge(2)), e.RemoveEdge(edge(2))]
 
 
 def test_a_restart_that_does_not_come_ends_in_a_final_verdict_on_an_edge_of_its_own() -> None:
@@ -86,7 +107,7 @@ def test_what_was_sent_to_an_absent_reader_waits_for_it_with_the_verdict() -> No
     assert play(history)[1:] == [[], [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.FAILED, "why", 1)]]
 
 
-def test_a_reader_that_comes_back_after_its_sender_has_ended_is_told_so() -> None:
+def test_a_reader_that_comes_back_after_its_sender_has_ended_gets_its_queue_and_is_told_so() -> None:
     history = [
         ("connect", "a"),
         ("connect", "b"),
@@ -96,7 +117,7 @@ def test_a_reader_that_comes_back_after_its_sender_has_ended_is_told_so() -> Non
     ]
     assert play(history)[3:] == [
         [],
-        [e.GiveReader(edge(2)), e.ForgetEdge(edge(2)), e.SendVerdict(edge(2), m.CLOSED, "", 1)],
+        [e.GiveReader(edge(2)), e.SendVerdict(edge(2), m.CLOSED, "", 1)],
     ]
 
 

@@ -76,11 +76,12 @@ def test_a_node_that_closes_before_a_restart_on_request_keeps_its_edges_for_the_
     play.run("a", "b")
     play.tell(s.NodeRestartRequested("b", 5.0))
     assert play.tell(s.OutputsClosed("b"), s.LinkLost("b")) == []
-    play.exit("b", 0)
+    (writer,) = only(e.GiveWriter, play.exit("b", 0))
+    assert writer.replaces == 1
     play.tell(s.NodeSpawned("b", 2000))
     effects = play.connect("b")
     assert not only(e.RemoveEdge, effects)
-    assert [effect.replaces for effect in only(e.GiveWriter, effects)] == [1]
+    assert only(e.GiveReader, effects) == [e.GiveReader(writer.edge)]
 
 
 def test_operators_that_end_before_a_restart_on_request_close_nothing() -> None:

@@ -52,12 +52,12 @@ def test_restarted_sender_gets_no_edge_to_a_closed_input() -> None:
 def test_restarted_reader_hears_at_once_that_an_output_is_closed() -> None:
     book, _ = connected()
     book.close_ports("rt", [], ["a/out"])
-    book.leave("plot", m.RESTARTING)
+    left = book.leave("plot", m.RESTARTING)
     effects = book.connect("plot")
     assert [(effect.edge.route, effect.verdict) for effect in effects if isinstance(effect, e.SendVerdict)] == [
         (OUT, m.CLOSED)
     ]
-    assert [effect.edge.route for effect in effects if isinstance(effect, e.GiveWriter)] == [OTHER]
+    assert [effect.edge.route for effect in left if isinstance(effect, e.GiveWriter)] == [OTHER]
 
 
 def test_restarted_node_opens_its_ports_again() -> None:

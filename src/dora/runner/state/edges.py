@@ -2,8 +2,10 @@
 
 Strategy: a route lives as long as the dataflow, an edge only as long as both its ends.  Each end is handed over
 once, to the run of the node that is connected when its turn comes; a restarted node gets new edges.
-An edge whose other side is not there yet waits with the runner, so nothing that is sent into it is lost.  Every edge
-that a reader was given gets at most one verdict.  No descriptors here: `wiring.py` holds those, by edge number.
+An edge whose other side is not there yet waits with the runner, so nothing that is sent into it is lost.  That holds
+for the next run of a reader, too: its sender is given the new edge as soon as the old run has ended, and moves the
+queue there, so that the queue outlives a sender that ends before the reader is back.  Every edge that a reader was
+given gets at most one verdict.  No descriptors here: `wiring.py` holds those, by edge number.
 """
 
 from __future__ import annotations
@@ -272,7 +274,6 @@ class EdgeBook:
         return effects
 
     def _edge_for_new_reader(self, route: Route) -> list[Effect]:
-        orphaned = [entry for entry in self._entries[route] if entry.is_open_to_writer]
         entry = self._new(route)
         ended = self._sender_verdict(route)
         if ended is not None:
@@ -280,9 +281,7 @@ class EdgeBook:
             entry.verdict = ended
         elif route.sender in self._connected:
             entry.has_writer = True
-            for old in orphaned:
-                old.is_writer_ended = True
-            return [GiveWriter(entry.edge, orphaned[-1].edge.number if orphaned else 0)]
+            return [GiveWriter(entry.edge)]
         return []
 
     def _end_writer(self, route: Route, verdict: Verdict, is_final: bool) -> list[Effect]:
@@ -319,19 +318,29 @@ class EdgeBook:
 
     def _end_reader(self, route: Route, is_final: bool) -> list[Effect]:
         effects: list[Effect] = []
-        for entry in self._entries[route]:
+        for entry in list(self._entries[route]):
             if not (entry.has_reader or is_final):
                 continue
             if not entry.is_reader_ended and not (entry.has_writer and entry.has_reader):
                 effects.append(ForgetEdge(entry.edge))
                 entry.is_writer_ended = entry.is_writer_ended or not entry.has_writer
-            if is_final and entry.is_open_to_writer:
-                if route.sender in self._connected:
-                    effects.append(RemoveEdge(entry.edge))
-                entry.is_writer_ended = True
+            if entry.is_open_to_writer:
+                effects += self._take_from_writer(entry, is_final)
             entry.is_reader_ended = True
         self._tidy(route)
         return effects
+
+    def _take_from_writer(self, entry: _Entry, is_final: bool) -> list[Effect]:
+        """The reader of that edge is gone: nobody needs its queue, or it moves to the edge of the reader's next run."""
+        route = entry.edge.route
+        entry.is_writer_ended = True
+        if route.sender not in self._connected:
+            return []
+        if is_final:
+            return [RemoveEdge(entry.edge)]
+        successor = self._new(route)
+        successor.has_writer = True
+        return [GiveWriter(successor.edge, entry.edge.number)]
 
     def _tidy(self, route: Route) -> None:
         """Forget edges that are over, but for the last one: it remembers the verdict that was told."""
