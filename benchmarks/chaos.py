@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,7 +41,7 @@ from chaos_graph import (
     environment,
     role_environment,
 )
-from chaos_sizes import ARENAS_KB, QUIET_SLACK, Size, grown, size_of, too_large
+from chaos_sizes import ARENAS_KB, Size, grown, size_of, too_large
 
 from dora.dataflow.load import load_dataflow
 from dora.messages import runner_daemon
@@ -47,7 +49,7 @@ from dora.runner.state.routes import counted_routes
 from dora.runs.link import RunnerLink
 from dora.transport.counters import CountersPage, EdgeCounts
 from end_to_end.lineage import minder_pid, wait_all_gone
-from end_to_end.running import TOKEN, Flow, Run
+from end_to_end.running import TOKEN, Flow, Run, wait_until
 
 RECOVERY_S = 30.0
 """how long everything may take to be back; on a loaded machine a start is slow"""
@@ -79,6 +81,10 @@ class World:
         self.dynamic: dict[str, subprocess.Popen[bytes]] = {}
         self.wrong: list[str] = []
         self.has_failed = False
+        self.ended: dict[int, str] = {}
+        """processes that were ended since all was well, and their nodes"""
+        self.together: Counter[frozenset[str]] = Counter()
+        """how often these two nodes were ended at once"""
         self.run: Run = flow.start()
         self.runner = self.run.process.pid
         self.page = find_page(self.runner)
@@ -100,7 +106,7 @@ class World:
         return [pid for node, pid in self.run.nodes().items() if node == name]
 
     def flows(self, before: Account) -> list[str]:
-        """Connections on which nothing has come since."""
+        """Connections on which nothing has come since, from the newest run of the one end to that of the other."""
         now = account(self.journals)
         return [
             f"{feed.node} -> {part}/{port}"
@@ -108,7 +114,7 @@ class World:
             for port, feed in role.feeds.items()
             if self.is_on(part)
             and self.is_on(feed.node)
-            and now.tallies[part, port].got <= before.tallies[part, port].got
+            and (not now.heard(part, port).count or now.heard(part, port) == before.heard(part, port))
         ]
 
     def is_on(self, part: str) -> bool:
@@ -123,9 +129,17 @@ class World:
         return sorted(name for name in STATIC if name != MORTAL or not self.has_failed)
 
     def recover(self) -> None:
-        """Wait until every node runs and every connection flows, and check everything."""
-        before = account(self.journals)
+        """Wait until what was ended has gone, every node runs and every connection flows, and check everything.
+
+        Then also all is read that ended runs have sent: it comes before what the newest has sent.
+        """
         end_s = time.monotonic() + RECOVERY_S
+        if left := self.wait_gone(end_s):
+            self.wrong.append(f"still there after {RECOVERY_S} s, though it was ended: {left}")
+        for names in {frozenset(pair) for pair in itertools.combinations(sorted(self.ended.values()), 2)}:
+            self.together[names] += 1
+        self.ended.clear()
+        before = account(self.journals)
         stalled = ["?"]
         while stalled and time.monotonic() < end_s:
             if self.run.process.poll() is not None:
@@ -137,9 +151,18 @@ class World:
             self.wrong.append(f"nothing flows after {RECOVERY_S} s: {', '.join(stalled)}")
         self.check()
 
+    def wait_gone(self, end_s: float) -> dict[int, str]:
+        """Wait until the processes that were ended are gone; returns those that are not."""
+        while left := {pid: self.ended[pid] for pid in self.run.pids() if pid in self.ended}:
+            if time.monotonic() > end_s or self.run.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        return left
+
     def check(self) -> None:
         """All that must hold while it runs."""
-        self.wrong += violations(account(self.journals), self.counters())
+        moment = Moment(together=self.together)
+        self.wrong += violations(account(self.journals), self.counters(), moment)
         if self.untold():
             time.sleep(1)
             self.wrong += self.untold()
@@ -191,8 +214,7 @@ class World:
         self.recover()
         for name in list(self.dynamic):
             self.detach(name, signal.SIGINT)
-        for pid in self.pids_of("relay"):
-            os.kill(pid, signal.SIGKILL)
+        self.kill("relay", signal.SIGKILL)
         self.recover()
         return {} if self.wrong else self.sizes()
 
@@ -206,7 +228,7 @@ class World:
         for name in list(self.dynamic):
             self.detach(name, signal.SIGINT)
         end_s = time.monotonic() + QUIET_S
-        while (left := grown(first, self.sizes(), slack=QUIET_SLACK)) and time.monotonic() < end_s:
+        while (left := grown(first, self.sizes(), slack=0)) and time.monotonic() < end_s:
             time.sleep(0.2)
         self.wrong += left
 
@@ -218,10 +240,15 @@ class World:
         if name == "vision":
             ways = [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM]
         way = self.choice.choice(ways)
+        self.kill(name, way)
+        return f"{way.name} to {name}"
+
+    def kill(self, name: str, way: signal.Signals) -> None:
+        """The process that it has now."""
         for pid in self.pids_of(name):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, way)
-        return f"{way.name} to {name}"
+                self.ended[pid] = name
 
     def one(self) -> str:
         """A node ends."""
@@ -233,8 +260,7 @@ class World:
             return self.one()
         self.has_failed = True
         way = self.choice.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGUSR2])
-        for pid in self.pids_of(MORTAL):
-            os.kill(pid, way)
+        self.kill(MORTAL, way)
         return f"{way.name} to {MORTAL}, for good"
 
     def two(self) -> str:
@@ -255,14 +281,31 @@ class World:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                    self.ended[pid] = name
         return f"SIGKILL to {name} after {', '.join(pauses)}"
 
     def restart(self) -> str:
         """A node is restarted by command."""
         name = self.choice.choice(RESTARTED)
+        self.ask_restart(name)
+        return f"restart of {name}"
+
+    def ask_restart(self, name: str) -> None:
+        """With a grace of two seconds."""
+        self.ended |= dict.fromkeys(self.pids_of(name), name)
         with self.link() as link:
             link.ask(runner_daemon.RestartNode(name, 2.0), runner_daemon.Done)
-        return f"restart of {name}"
+
+    def restart_both(self) -> str:
+        """A reader is restarted by command, and its sender before the reader is back: nothing may be lost."""
+        reader, sender = self.choice.choice([("relay", "joints"), ("fusion", "relay")])
+        before = self.restarts()[reader]
+        self.ask_restart(reader)
+        wait_until(lambda: self.restarts()[reader] > before, RECOVERY_S, f"the end of {reader}")
+        self.wait_gone(time.monotonic() + RECOVERY_S)
+        self.ended.clear()  # one after the other, not at once
+        self.ask_restart(sender)
+        return f"restart of {reader}, then of {sender}"
 
     def silence(self) -> str:
         """The mapper stands still for so long that `rx` must be told."""
@@ -364,7 +407,8 @@ class World:
             self.wrong.append(f"{name}: all gone only after {seconds:.2f} s")
         if ended.code not in codes:
             self.wrong.append(f"{name}: {ended}")
-        moment = Moment(is_over=True, was_killed=signum == signal.SIGKILL and self.runner in pids)
+        was_killed = signum == signal.SIGKILL and self.runner in pids
+        moment = Moment(is_over=True, was_killed=was_killed, together=self.together)
         self.wrong += violations(account(self.journals), self.counters(), moment)
         self.wrong += self.run.end()
         if name != "SIGKILL to both":
@@ -378,6 +422,7 @@ EVENTS: list[tuple[Callable[[World], str], int]] = [
     (World.again, 2),
     (World.for_good, 1),
     (World.restart, 2),
+    (World.restart_both, 2),
     (World.silence, 1),
     (World.stop_one, 2),
     (World.stop_runner, 1),
@@ -407,7 +452,7 @@ def play_round(flow: Flow, folder: Path, choice: random.Random, end_s: float) ->
         if not world.wrong:
             world.check_quiet(first)
             for name, now in world.sizes().items():
-                print(f"  {name}: {first[name]} -> {now}", flush=True)
+                print(f"  {name}: {_brief(first[name])} -> {_brief(now)}", flush=True)
             for text in world.wrong:
                 print(f"    WRONG: {text}", flush=True)
         wrong_before = list(world.wrong)
@@ -421,6 +466,10 @@ def play_round(flow: Flow, folder: Path, choice: random.Random, end_s: float) ->
             process.kill()
             process.wait()
         world.run.end()
+
+
+def _brief(size: Size) -> str:
+    return f"{size.fds} + {size.wake_ups} descriptors, {size.private_kb:,} + {size.shared_kb:,} kB, {size.maps} arenas"
 
 
 def report(found: Account, world: World) -> None:

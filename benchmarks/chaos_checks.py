@@ -4,13 +4,17 @@ Strategy: journals are read anew each time, those of readers before those of sen
 everything that a reader can have.  The messages of an output are put in one row, run after run of its sender; where
 what was received stands in that row says what is missing and whether the order was kept.
 A process that is ended from outside leaves at most one message per thread unaccounted: read and not noted.
-What a queue held when both its ends died before it was empty is an orphan: the next run of the reader begins with a
-later run of the sender.  A queue holds no more than its size, so no more may be missing there.
+What a queue held when both its ends died at once is an orphan: the next run of the reader begins with a later run of
+the sender.  A queue holds no more than its size, so no more may be missing there, and nothing where the ends went one
+after the other.
+Behind a STOP a send that finds no room is given up and counted, on lossless inputs too: of a sender that was stopped,
+the messages that it sent when it had heard of it, and the one before, in which it may have been blocked.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,6 +59,8 @@ class Tally(NamedTuple):
         misplaced: of these, those that did not go missing between two runs of the reader.
         orphaned: how many of the others may have gone with a queue whose reader and sender were both dead.
         faults: what is wrong in any case, in words.
+        late: messages that a stopped sender may have given up.
+        missing_late, misplaced_late: how many of the missing and the misplaced ones are late.
     """
 
     begun: int
@@ -64,6 +70,9 @@ class Tally(NamedTuple):
     misplaced: int
     orphaned: int
     faults: tuple[str, ...]
+    late: int = 0
+    missing_late: int = 0
+    misplaced_late: int = 0
 
 
 def lives_of(folder: Path, part: str) -> list[Life]:
@@ -99,31 +108,68 @@ def tally(reader: str, port: str, feed: Feed, readers: list[Life], senders: list
     if not (np.diff(key) > 0).all():
         at = int(np.flatnonzero(np.diff(key) <= 0)[0])
         faults.append(f"order broken or message twice: {_text(key[at])} then {_text(key[at + 1])}")
-    return Tally(sum(begun), sum(sent), len(key), *_missing(key, owner, sent, feed.queue_size), tuple(faults))
+    late = [_first_late(life, out_port, count) for life, count in zip(senders, sent, strict=True)]
+    counts = Tally(sum(begun), sum(sent), len(key), 0, 0, 0, tuple(faults), sum(sent) - sum(late))
+    return counts._replace(**_missing(key, owner, Sends(sent, late), feed.queue_size)) if len(key) else counts
 
 
-def _missing(key: np.ndarray, owner: np.ndarray, sent: list[int], queue_size: int) -> tuple[int, int, int]:
-    """How many are missing before the last that was received, within one run of the reader, and orphaned at most."""
-    if not len(key):
-        return 0, 0, 0
+class Sends(NamedTuple):
+    """Of each run of a sender: how many sends have returned, and from which on they may have been given up."""
+
+    sent: list[int]
+    late: list[int]
+
+
+def _first_late(sender: Life, port: int, sent: int) -> int:
+    """From which number on that run may have given up messages of a port."""
+    stops = np.flatnonzero(sender.entries["kind"] == j.STOPPED)
+    if not len(stops):
+        return sent
+    before = sender._replace(entries=sender.entries[: stops[0]])
+    return min(sent, max(0, len(before.numbers(j.BEGUN, port)) - 1))
+
+
+def _missing(key: np.ndarray, owner: np.ndarray, sends: Sends, queue_size: int) -> dict[str, int]:
+    """Of those before the last that was received: fields of `Tally`."""
     run, number = key >> _RUN_SHIFT, key & ((1 << _RUN_SHIFT) - 1)
-    lengths = np.array(sent, dtype=np.int64)
+    lengths = np.array(sends.sent, dtype=np.int64)
     np.maximum.at(lengths, run, number + 1)
     begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     place = begins[run] + number
-    gaps = np.diff(place, prepend=-1) - 1
+    if not (np.diff(place) > 0).all():
+        return {}  # in disorder: that is said
+    lost = np.setdiff1d(np.arange(place[-1]), place)
+    behind = np.searchsorted(place, lost)  # which of the received ones comes next
+    of_run = np.searchsorted(begins, lost, side="right") - 1
+    is_late = lost - begins[of_run] >= np.array(sends.late, dtype=np.int64)[of_run]
     same_reader = np.diff(owner, prepend=0) == 0
+    is_misplaced = same_reader[behind]
+    gaps = np.diff(place, prepend=-1) - 1
     orphaned = 0
     for at in np.flatnonzero((gaps > 0) & ~same_reader):
         done = int(place[at - 1]) + 1 if at else 0
         for ended in range(int(run[at - 1]) if at else 0, int(run[at])):
             left = int(begins[ended] + lengths[ended]) - max(done, int(begins[ended]))
             orphaned += min(left, queue_size)
-    return int(gaps.sum()), int(gaps[same_reader].sum()), orphaned
+    return {
+        "missing": len(lost),
+        "misplaced": int(is_misplaced.sum()),
+        "orphaned": orphaned,
+        "missing_late": int(is_late.sum()),
+        "misplaced_late": int((is_late & is_misplaced).sum()),
+    }
 
 
 def _text(key: int) -> str:
     return f"run {int(key) >> _RUN_SHIFT} message {int(key) & ((1 << _RUN_SHIFT) - 1)}"
+
+
+class Heard(NamedTuple):
+    """Of one connection: the PIDs of the newest processes of its ends, and how many messages went between these two."""
+
+    reader: int
+    sender: int
+    count: int
 
 
 class Account(NamedTuple):
@@ -140,6 +186,16 @@ class Account(NamedTuple):
     def ended(self, part: str) -> int:
         """Runs of it that are over, or may be."""
         return max(0, len(self.lives[part]) - (PARTS[part].policy != "dynamic"))
+
+    def heard(self, part: str, port: str) -> Heard:
+        """What the newest run of a reader had of the newest run of its sender."""
+        feed = PARTS[part].feeds[port]
+        if not (self.lives[part] and self.lives[feed.node]):
+            return Heard(0, 0, 0)
+        reader, sender = self.lives[part][-1], self.lives[feed.node][-1]
+        entries = reader.entries[reader.entries["kind"] == j.GOT]
+        is_of_both = (entries["port"] == ports_of(part).index(port)) & (entries["sender"] == sender.pid)
+        return Heard(reader.pid, sender.pid, int(is_of_both.sum()))
 
 
 def account(folder: Path) -> Account:
@@ -161,10 +217,12 @@ class Moment(NamedTuple):
         is_over: nothing runs any more: the figures are final.
         was_killed: it ended without a STOP, after which the promise of lossless inputs no longer holds, and readers may
             go before senders.
+        together: how often two nodes have died at once.
     """
 
     is_over: bool = False
     was_killed: bool = False
+    together: Mapping[frozenset[str], int] = {}
 
 
 RUNNING = Moment()
@@ -173,13 +231,22 @@ RUNNING = Moment()
 def violations(found: Account, counted: dict[tuple[str, str], EdgeCounts], moment: Moment = RUNNING, /) -> list[str]:
     """What does not hold; `counted`: by reader and input, what the counters page had after the journals were read."""
     wrong = []
-    for (reader, port), counts in found.tallies.items():
+    for (reader, port), tallied in found.tallies.items():
         feed = PARTS[reader].feeds[port]
         ends = Ends(found.ended(reader), found.ended(feed.node), PARTS[reader].policy == "dynamic")
+        counts = tallied._replace(orphaned=min(tallied.orphaned, _most_orphans(reader, feed, moment)))
         faults = [*counts.faults, *_faults(counts, counted[reader, port], feed, ends, moment)]
         page = counted[reader, port]
         wrong += [f"{feed.node}/{feed.output} -> {reader}/{port}: {fault}; {page}" for fault in faults]
     return wrong
+
+
+def _most_orphans(reader: str, feed: Feed, moment: Moment) -> float:
+    """What may be gone with queues at most: both ends in one process, dead at once, or one of them dynamic."""
+    nodes = frozenset(part.partition("-")[0] for part in (reader, feed.node))
+    if len(nodes) == 1 or "dynamic" in (PARTS[reader].policy, PARTS[feed.node].policy):
+        return math.inf
+    return moment.together.get(nodes, 0) * feed.queue_size
 
 
 class Ends(NamedTuple):
@@ -219,10 +286,13 @@ def _losses(counts: Tally, page: EdgeCounts, feed: Feed, ends: Ends, moment: Mom
     """What is missing and neither dropped nor gone with a process."""
     if feed.policy == LOSSLESS and (moment.was_killed or not moment.is_over):
         faults = []
-        if counts.missing > counts.orphaned + ends.reader or counts.misplaced:
-            faults.append(f"{counts.missing} lost, {counts.misplaced} of them within a run, lossless")
-        if page.dropped:
-            faults.append(f"{page.dropped} counted as dropped, lossless")
+        missing, misplaced = counts.missing - counts.missing_late, counts.misplaced - counts.misplaced_late
+        if missing > counts.orphaned + ends.reader or misplaced:
+            faults.append(f"{missing} lost, {misplaced} of them within a run, lossless")
+        elif counts.missing > counts.orphaned + ends.reader + page.dropped:
+            faults.append(f"{counts.missing_late} lost behind a STOP, {page.dropped} counted as dropped, lossless")
+        if page.dropped > counts.late:
+            faults.append(f"{page.dropped} counted as dropped, {counts.late} behind a STOP, lossless")
         return faults
     if ends.is_dynamic:
         missing, allowed = counts.misplaced, page.dropped + ends.sender

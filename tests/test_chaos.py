@@ -50,6 +50,11 @@ class Journals:
         feed = self.checks.PARTS["rx"].feeds["beat"]
         return self.checks.tally("rx", "beat", feed, lives["rx"], lives["tx"])
 
+    def stopped(self, pid: int, before: int, behind: int) -> None:
+        """A process of `tx` that sent so many before it heard STOP, and so many behind it."""
+        kinds = [(kind, "beat", 0, number) for number in range(before + behind) for kind in ("BEGUN", "SENT")]
+        self.write("tx", pid, *kinds[: 2 * before], ("STOPPED", "beat", 0, 0), *kinds[2 * before :])
+
     def faults(self, page: EdgeCounts, *, policy: str = "backpressure", **moment: bool) -> list[str]:
         """As `violations` has them, if the connection has that policy and a queue of 3."""
         feed = self.checks.PARTS["rx"].feeds["beat"]._replace(policy=policy, queue_size=3)
@@ -103,6 +108,43 @@ def test_two_messages_that_go_with_one_reader_are_found(journals: Journals) -> N
     assert fault.startswith("2 lost, 0 of them within a run, lossless")
 
 
+def test_stopped_sender_may_give_up_what_it_counts_from_its_last_send_before_the_stop(journals: Journals) -> None:
+    journals.stopped(1, before=3, behind=1)
+    journals.sent(2, 1)
+    journals.got(11, (1, 0), (1, 1), (2, 0))
+    assert journals.faults(page(5, 3, dropped=2)) == []
+    assert journals.faults(page(5, 3, dropped=1)) == ["2 lost behind a STOP, 1 counted as dropped, lossless"]
+    assert journals.faults(page(5, 3, dropped=3)) == ["3 counted as dropped, 2 behind a STOP, lossless"]
+
+
+def test_stopped_sender_may_give_up_nothing_that_it_sent_long_before(journals: Journals) -> None:
+    journals.stopped(1, before=3, behind=1)
+    journals.sent(2, 1)
+    journals.got(11, (1, 0), (1, 2), (1, 3), (2, 0))
+    assert journals.faults(page(5, 4, dropped=1)) == ["1 lost, 1 of them within a run, lossless"]
+
+
+def test_queue_may_only_go_with_ends_that_died_at_once(checks: ModuleType) -> None:
+    feed, both = checks.PARTS["relay"].feeds["state"], frozenset(("joints", "relay"))
+    assert checks._most_orphans("relay", feed, checks.RUNNING) == 0
+    assert checks._most_orphans("relay", feed, checks.Moment(together={both: 2})) == 2 * feed.queue_size
+
+
+def test_connection_flows_when_the_newest_runs_of_its_ends_hear_each_other(journals: Journals) -> None:
+    def heard() -> Any:
+        lives = {name: journals.checks.lives_of(journals.folder, name) for name in ("tx", "rx")}
+        return journals.checks.Account({}, lives).heard("rx", "beat")
+
+    journals.got(11)
+    assert heard() == (0, 0, 0)
+    journals.sent(1, 1)
+    journals.sent(2, 1)
+    journals.got(11, (1, 0))
+    assert heard() == (11, 2, 0)
+    journals.got(11, (1, 0), (2, 0))
+    assert heard() == (11, 2, 1)
+
+
 @pytest.mark.parametrize(("sent", "is_found"), [(4, False), (6, True)])
 def test_no_more_than_a_queue_is_lost_when_both_ends_die(journals: Journals, sent: int, is_found: bool) -> None:
     journals.sent(1, sent)
@@ -132,7 +174,7 @@ def test_drops_that_were_none_are_found(journals: Journals) -> None:
     ]
     assert journals.faults(page(3, 2, dropped=1)) == [
         "1 lost, 1 of them within a run, lossless",
-        "1 counted as dropped, lossless",
+        "1 counted as dropped, 0 behind a STOP, lossless",
     ]
 
 
@@ -266,7 +308,8 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("field", "by", "said"), [("fds", 1, "leaks"), ("maps", 1, "leaks"), ("private_kb", 1001, "grows")]
+    ("field", "by", "said"),
+    [("fds", 1, "leaks"), ("maps", 1, "leaks"), ("private_kb", 1001, "grows"), ("wake_ups", 2, "leaks")],
 )
 def test_whatever_a_process_keeps_is_found(sizes: ModuleType, field: str, by: int, said: str) -> None:
     then = sizes.Size(fds=20, private_kb=20_000, shared_kb=900, maps=6)

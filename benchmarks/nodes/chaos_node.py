@@ -7,7 +7,7 @@ Ports:
 
 CHAOS_FORWARDS names the input whose messages make it send all outputs; without it and without inputs CHAOS_RATE_HZ
 says how often.  CHAOS_WORK_MS is what a message costs, CHAOS_KEEPS how many arrays are held.
-SIGUSR1: exit with 0; SIGUSR2: raise.
+SIGUSR1: exit with 0, at once; SIGUSR2: raise behind the next event.
 """
 
 from __future__ import annotations
@@ -32,14 +32,24 @@ NAME = sys.argv[1]
 
 
 is_to_fail = False
+is_to_leave = False
 
 
 def leave(signum: int, frame: object) -> None:
     """As the chaos command wants it: in the middle of whatever goes on, or soon."""
-    global is_to_fail
+    global is_to_fail, is_to_leave
     if signum == signal.SIGUSR1:
+        is_to_leave = True  # a finalizer may swallow the exception
         raise SystemExit(0)
     is_to_fail = True
+
+
+def end_if_told() -> None:
+    """Behind an event: what the signal said."""
+    if is_to_fail:
+        raise RuntimeError("chaos")
+    if is_to_leave:
+        raise SystemExit(0)
 
 
 def send_all(node: Node, journal: Journal, messages: dict[str, Message]) -> None:
@@ -63,8 +73,7 @@ def follow(node: Node, journal: Journal, messages: dict[str, Message]) -> None:
         if event is None:
             return
         journal.note_event(event)
-        if is_to_fail:
-            raise RuntimeError("chaos")
+        end_if_told()
         if event["type"] == "INPUT":
             if KEEPS and event["id"] != "tick":
                 kept.keep(event["id"], event["value"])
