@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from dora.cli.main import run_command
+from dora.errors import ConnectionLost
 from dora.inspection import Inspection
 from dora.messages import runner_daemon as messages
 from dora.publication import OutputClosed, Publication
@@ -141,6 +142,6 @@ def open_path(flow: Flow) -> str:
 def is_closed(publication: Publication) -> bool:
     try:
         publication.send(pa.array([2.5]))
-    except (OutputClosed, RunnerRefused):
+    except (OutputClosed, RunnerRefused, ConnectionLost):  # the last: the run has ended, too
         return True
     return False
