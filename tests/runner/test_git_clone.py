@@ -50,6 +50,22 @@ def test_head_is_taken_when_nothing_is_stated(repository: Repository, clones: Cl
     assert capsys.readouterr().out == f"cloned {repository.url} at {commit[:12]}\n"
 
 
+def test_clone_that_another_build_has_just_made_is_taken(
+    repository: Repository, clones: Clones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repository.commit("one")
+    rename = Path.rename
+
+    def late(made: Path, target: Path) -> Path:
+        shutil.copytree(made, target)
+        return rename(made, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    assert clones.take("branch", "main") == commit
+    assert clones.text(commit) == "one"
+    assert os.listdir(clones.root) == [commit]
+
+
 def test_branch_that_moved_is_a_clone_beside_the_old_one(repository: Repository, clones: Clones) -> None:
     first = repository.commit("one", branch="dev")
     assert clones.take("branch", "dev") == first

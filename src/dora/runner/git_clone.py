@@ -102,8 +102,11 @@ def clone(url: str, commit: str, root: Path) -> str:
         root.mkdir(parents=True, exist_ok=True)
         full = fill(made, url, commit, newest_clone(root))
         target = root / full
-        if not target.exists():
+        try:
             made.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another build has made the same clone meanwhile
+                raise
         return full
     finally:
         shutil.rmtree(made, ignore_errors=True)
