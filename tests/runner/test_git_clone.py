@@ -57,7 +57,8 @@ def test_clone_that_another_build_has_just_made_is_taken(
     rename = Path.rename
 
     def late(made: Path, target: Path) -> Path:
-        shutil.copytree(made, target)
+        if made.is_dir():
+            shutil.copytree(made, target)
         return rename(made, target)
 
     monkeypatch.setattr(Path, "rename", late)
