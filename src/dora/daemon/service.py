@@ -225,9 +225,10 @@ class Service:
     # -- inside
 
     async def _choose(self, wanted: str) -> api.DataflowInfo:
-        run = self.registry.runs.get(wanted)
+        named = (run for run in self.registry.runs.values() if wanted and run.now.name == wanted)
+        run = self.registry.runs.get(wanted) or next(named, None)
         if run is not None:
-            return views.summary(run.now)
+            return views.summary(run.now)  # as `choose` would, without reading the history
         return choose((await self.list_all()).dataflows, wanted)
 
     async def _running(self, wanted: str) -> Run:
