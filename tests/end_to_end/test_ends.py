@@ -219,7 +219,7 @@ def test_reader_that_dies_with_arrays_gives_them_back(flow: Flow) -> None:
     node = Node()
     data = np.zeros(1_000_000)
     used = []
-    for _ in range(4):
+    for _ in range(8):
         for _ in range(20):
             node.send_output("out", data)
         used.append(shared_bytes())
@@ -235,7 +235,7 @@ def test_reader_that_dies_with_arrays_gives_them_back(flow: Flow) -> None:
     node = Node()
     kept = [node.next() for _ in range(20)]
     node.send_output("done", pa.array([node.restart_count()]))
-    if node.restart_count() < 3:
+    if node.restart_count() < 7:
         os._exit(1)
     """
     flow.node("sender", sender, outputs=["out"], inputs={"done": "reader/done"})
