@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import functools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora.messages import metadata
+from dora.messages.params import MAX_DEPTH
 
 UTC = datetime.timezone.utc
 INSTANT = datetime.datetime(2024, 5, 17, 12, 30, 1, 250_001, UTC)
@@ -143,6 +145,37 @@ def test_key_is_warned_of_once() -> None:
 def test_number_beyond_64_bits_is_refused(number: int, wrap: Any) -> None:
     with pytest.raises(OverflowError, match="Python int too large to convert to C long"):
         metadata.encode({"key": wrap(number)})
+
+
+def nested(levels: int, wrap: Callable[[Any], Any]) -> Any:
+    """A number within that many lists or dicts."""
+    return functools.reduce(lambda value, _: wrap(value), range(levels), 1)
+
+
+WRAPS = pytest.mark.parametrize(
+    "wrap", [lambda value: [value], lambda value: (value,), lambda value: {"a": value}], ids=["list", "tuple", "dict"]
+)
+
+
+@WRAPS
+def test_value_may_be_nested_as_deep_as_a_parameter(wrap: Callable[[Any], Any]) -> None:
+    wrap_as_sent = (lambda v: [v]) if wrap(1) == (1,) else wrap
+    assert received({"key": nested(MAX_DEPTH, wrap)}) == {"key": nested(MAX_DEPTH, wrap_as_sent)}
+
+
+@WRAPS
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 500, 100_000])
+@pytest.mark.parametrize("send", [metadata.encode, metadata.hand_over])
+def test_value_that_is_nested_deeper_is_refused(send: Any, levels: int, wrap: Callable[[Any], Any]) -> None:
+    with pytest.raises(ValueError, match="metadata 'key' is nested more than 128 levels deep"):
+        send({"key": nested(levels, wrap)})
+
+
+def test_value_that_holds_itself_is_refused() -> None:
+    own: dict[str, Any] = {}
+    own["own"] = [own]
+    with pytest.raises(ValueError, match=r"metadata 'key' is nested more than 128 levels deep, or holds itself; "):
+        metadata.encode({"key": own})
 
 
 def test_lone_surrogate_is_refused() -> None:

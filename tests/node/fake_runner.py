@@ -96,6 +96,10 @@ class Feed:
         buffer = arrow.small_buffer(raw)
         self._put(arrow.Body(encoding, len(raw), length, None, None, None, buffer), b"", described, 0)
 
+    def send_metadata(self, encoded: bytes) -> None:
+        """Send a message with these bytes as its metadata, whatever they hold."""
+        self._put(arrow.body_of(b"x"), encoded, arrow.describe_type(pa.uint8()), 0)
+
     @property
     def held(self) -> int:
         """Chunks that are queued or with the node."""

@@ -254,6 +254,15 @@ def test_damaged_message_does_not_end_the_stream_or_hold_memory(
     assert held_after_waiting(node, feed) == 0
 
 
+@pytest.mark.parametrize("level", [b"\x91", b"\x81\xa1k"], ids=["lists", "dicts"])
+def test_metadata_that_are_nested_without_end_are_an_error_event(node: Node, feed: Feed, level: bytes) -> None:
+    feed.send_metadata(b"\x81\xa1k" + level * 200_000 + b"\x01")
+    feed.send(7)
+    event = node.next()
+    assert "undecodable message on input 'in' from camera/out: RecursionError: " in event["error"]
+    assert node.next()["value"].to_pylist() == [7]
+
+
 def test_damaged_large_message_does_not_hold_memory(node: Node, feed: Feed) -> None:
     feed.send_record(4096 + 8, 1, NOW, 64, 0, 0, arrow.FLAT, 0)
     assert node.next()["type"] == "ERROR"

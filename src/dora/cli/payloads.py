@@ -24,6 +24,8 @@ def document(text: str, where: str) -> Any:
     except ValueError as error:
         tip = "" if text.lstrip()[:1] in ('"', "{", "[") else "; a text needs quotes of its own: '\"like this\"'"
         raise click.ClickException(f"{where} is no JSON: {error}{tip}") from None
+    except RecursionError:
+        raise click.ClickException(f"{where} is nested too deep") from None
 
 
 def documents_of_file(path: str) -> list[Any]:

@@ -15,6 +15,7 @@ from dora.cli.payloads import array_of, document, documents_of_file, documents_o
 from dora.cli.targets import HELP, dataflow_option, examples
 from dora.cli.topics import Topic, choose_topics, find_run, topics_of
 from dora.errors import ConnectionLost
+from dora.messages import metadata as metadata_codec
 from dora.messages import runner_daemon as messages
 from dora.runs.link import RunnerLink
 
@@ -113,6 +114,10 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
     found = None if text is None else document(text, "--metadata")
     if found is not None and not isinstance(found, dict):
         raise click.UsageError(f"--metadata must be an object such as '{{\"frame\": 7}}', not {text}")
+    try:
+        metadata_codec.encode(found or {})
+    except (ValueError, OverflowError) as error:
+        raise click.UsageError(f"--metadata: {error}") from None
     return found
 
 

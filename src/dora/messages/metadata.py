@@ -2,6 +2,7 @@
 
 None, bool, int64, float, str, bytes, lists and dicts of those and instants in time travel natively; a nested
 `parameters` dict is merged into the top level; anything else becomes `str(value)` with one warning per key.
+Values are as deep as those of parameters at most, so that any receiver can decode what a sender could encode.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import warnings
 from typing import Any, Final
 
 import msgspec
+
+from dora.messages.params import MAX_DEPTH
 
 _PLAIN: Final = frozenset({str, float, bool, type(None), bytes})
 _SPECIAL: Final = frozenset({"request_id", "goal_id", "goal_status", "parameters", "flush", "_framing"})
@@ -32,6 +35,7 @@ def encode(metadata: dict[str, Any]) -> tuple[bytes, bool, bool]:
         TypeError: `metadata` is not a dict.
         RuntimeError: a key is not a str.
         OverflowError: an int does not fit into 64 bits.
+        ValueError: a value is nested more than `MAX_DEPTH` levels deep, or is text that UTF-8 does not have.
     """
     if not isinstance(metadata, dict):
         raise TypeError(f"'{type(metadata).__name__}' object is not an instance of 'dict'")
@@ -87,15 +91,19 @@ def _made_plain(metadata: dict[str, Any]) -> tuple[dict[str, Any], bool, bool]:
     return plain, correlated, plain.get("flush") is True
 
 
-def _native(key: str, value: Any) -> Any:
+def _native(key: str, value: Any, level: int = 0) -> Any:
+    """`level`: lists and dicts around the value."""
     if isinstance(value, (int, str, float)):
         return _number_or_text(value)
     if isinstance(value, datetime.datetime):
         return value if value.tzinfo is _UTC else value.astimezone(_UTC)
+    if isinstance(value, (dict, list, tuple)) and level == MAX_DEPTH:
+        text = f"metadata {key!r} is nested more than {MAX_DEPTH} levels deep, or holds itself"
+        raise ValueError(f"{text}; send such data as JSON text")
     if isinstance(value, dict):
-        return {_text(name): _native(key, item) for name, item in value.items()}
+        return {_text(name): _native(key, item, level + 1) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [item if type(item) in _PLAIN else _native(key, item) for item in value]
+        return [item if type(item) in _PLAIN else _native(key, item, level + 1) for item in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     return value if value is None else _as_text(key, value)
