@@ -102,7 +102,7 @@ class Node:
         if self._link.is_forked:
             self._raise_forked()
         with receiver.lock:
-            taken = receiver.take()
+            taken = receiver.take_before_wait()
         if taken is None:
             taken = self._wait(timeout_s)
             if taken is None:
@@ -119,8 +119,7 @@ class Node:
                 left_s = None if deadline is None else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT_S)
                 ready = receiver.wait(left_s)
                 with receiver.lock:
-                    receiver.note(ready)
-                    taken = receiver.take()
+                    taken = receiver.take_after_wait(ready)
                 if taken is not None or not (ready or left_s is None or left_s == _LONGEST_WAIT_S):
                     return taken
         finally:

@@ -12,7 +12,6 @@ STOP/ALL_INPUTS_CLOSED come after the last message of the edge they speak of, in
 from __future__ import annotations
 
 import os
-import select
 import sys
 import threading
 from collections import Counter, deque
@@ -30,10 +29,11 @@ from dora.node.inputs import Edge, Hand, Input, tick_event
 from dora.node.link import Link, RunnerGone
 from dora.node.silence import Heard, Silence
 from dora.node.timers import Timer, monotonic_ns
+from dora.node.wait_set import Ready, WaitSet
 from dora.transport.counters import NODE_CALLS, NODE_LAST_CALL_NS, NODE_NEXT_TICK_NS, NODE_RECEIVING
 from dora.transport.receiving import ReceiveEdge
 
-_MAX_READY: Final = 64
+_ASLEEP_NS: Final = 50_000
 _SERVED: Final = attrgetter("served")
 
 
@@ -72,16 +72,20 @@ class Receiver:
         self._paused: list[Input] = []
         self._has_externals = False
         self._waiting = 0
-        self._end_fd = -1
+        self._called_ns = 0
+        self._is_paced = False
+        self._looks = True
         self._pending: deque[events.Event] = deque()
         self._farewells: Final = Farewells()
         self.restarted: Final = self._farewells.restarted
         self._is_ended = False
         self._allowed: dict[Input, int] | None = None
         self._served = 0
-        self._by_fd: dict[int, Input] = {}
-        self._epoll = select.epoll()
-        self._epoll.register(link.wake_fd, select.EPOLLIN)
+        self._wait_set: Final = WaitSet()
+        self._wait_set.add(link.wake_fd)
+        self.wait: Final = self._wait_set.wait
+        """`wait(timeout_s)` until something is there; without the lock"""
+        self.fileno: Final = self._wait_set.fileno
         self._leaves_timestamp_out = os.environ.get("DORA_NO_TIMESTAMP") == "1"
 
     def map_edges(self) -> None:
@@ -91,10 +95,10 @@ class Receiver:
 
     def begin(self) -> None:
         """The barrier is open: watch the control socket and start the timers."""
-        self._epoll.register(self._link.socket.fileno(), select.EPOLLIN)
+        self._wait_set.add(self._link.socket.fileno())
         self._alarms.begin(self._link.start_ns)
         if self._alarms.fd >= 0:
-            self._epoll.register(self._alarms.fd, select.EPOLLIN)
+            self._wait_set.add(self._alarms.fd)
         if self._link.inbox:
             self._link.wake_receiver()
 
@@ -113,7 +117,7 @@ class Receiver:
         """The next event without waiting; None: nothing there; END: the stream has ended.  Holds the lock."""
         link = self._link
         words = link.page.words
-        words[link.at + NODE_LAST_CALL_NS] = monotonic_ns()
+        words[link.at + NODE_LAST_CALL_NS] = self._called_ns = monotonic_ns()
         words[link.at + NODE_CALLS] += 1
         if link.has_news():
             link.pump()
@@ -128,6 +132,23 @@ class Receiver:
             raise
         self._hand.event = None
         return event
+
+    def take_after_wait(self, ready: Ready) -> Taken:
+        """`take` after a wait that found this.  Holds the lock."""
+        self._is_paced = monotonic_ns() - self._called_ns > _ASLEEP_NS
+        self.note(ready)
+        return self.take()
+
+    def take_before_wait(self) -> Taken:
+        """`take` for who will wait if it gives nothing.  Holds the lock.
+
+        A reader that slept before its last event will most likely sleep again: then only `wait` asks the kernel.
+        """
+        self._looks = not self._is_paced
+        try:
+            return self.take()
+        finally:
+            self._looks = True
 
     def _put_back(self) -> None:
         """A signal handler has raised in the middle of taking an event: the next call gives what was taken."""
@@ -154,7 +175,9 @@ class Receiver:
             if event is not None:
                 return event
             if not self._pending:
-                self._look()
+                if not self._looks:
+                    return None
+                self.note(self.wait(0))
                 if not self._round and not self._pending:
                     return None
 
@@ -183,7 +206,7 @@ class Receiver:
                     return event
                 if len(source.edges) < 2:
                     break
-                self._unwatch(source.edges[0])
+                self._wait_set.unwatch(source.edges[0])
                 source.drop_edge()
         self._is_ended = True
         return END
@@ -195,7 +218,7 @@ class Receiver:
         elif source.silence is not None and not source.silence.due_ns and self._ends_silence(source.silence):
             self._pending += (events.input_recovered(source.id), event)
             return None
-        elif source is self._only and not self._round:
+        elif source is self._only and not (self._round or self._is_paced):
             self._round.append(source)
         return event
 
@@ -232,15 +255,12 @@ class Receiver:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        self.note(self._epoll.poll(0, _MAX_READY))
-
-    def note(self, ready: list[tuple[int, int]]) -> None:
-        """Take note of what epoll found.  Holds the lock."""
+    def note(self, ready: Ready) -> None:
+        """Take note of what `wait` found.  Holds the lock."""
         link = self._link
         found: list[Input | Timer] = []
         for fd, _ in ready:
-            ready_input = self._by_fd.get(fd)
+            ready_input = self._wait_set.input_of(fd)
             if ready_input is not None:
                 found.append(ready_input)
             elif fd == self._alarms.fd:
@@ -262,10 +282,6 @@ class Receiver:
             if source not in waiting:
                 waiting.append(source)
 
-    def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
-        """Wait until something is there.  Does not hold the lock; signal handlers run and may raise."""
-        return self._epoll.poll(timeout_s, _MAX_READY)
-
     def begin_wait(self) -> None:
         """Tell senders what is free again, and publish that one more thread waits.  Holds the lock."""
         for edge in self._untold:
@@ -276,13 +292,9 @@ class Receiver:
     def count_receiving(self, change: int) -> None:
         """Publish how many threads wait for an event.  Holds the lock."""
         self._waiting += change
-        if self._end_fd >= 0 and not self._waiting:
+        if self._wait_set.is_over and not self._waiting:
             self._close_fds()
         self._link.page.words[self._link.at + NODE_RECEIVING] += change
-
-    def fileno(self) -> int:
-        """A descriptor that is readable when an event may be there."""
-        return self._epoll.fileno()
 
     def queued_by_input(self) -> dict[str, int]:
         """Messages that wait in the queues of those inputs where some do.  Holds the lock."""
@@ -324,7 +336,7 @@ class Receiver:
         for source in [one for one in self._sources() if one.id == input_id and one not in self._paused]:
             self._paused.append(source)
             if source.edges:
-                self._unwatch(source.edges[0])
+                self._wait_set.unwatch(source.edges[0])
             if source in self._round:
                 self._round.remove(source)
             self._note_ending(source)
@@ -333,7 +345,7 @@ class Receiver:
         """Read that input again.  Holds the lock."""
         for source in [one for one in self._paused if one.id == input_id]:
             self._paused.remove(source)
-            self._watch(source)
+            self._wait_set.watch(source)
             self._round.append(source)
             self._note_ending(source)
             self._link.wake_receiver()
@@ -367,7 +379,7 @@ class Receiver:
         if source in self._paused:
             return
         if len(source.edges) == 1:
-            self._watch(source)
+            self._wait_set.watch(source)
         else:
             self._round.append(source)
 
@@ -435,7 +447,7 @@ class Receiver:
 
     def _on_runner_gone(self, message: RunnerGone, fds: list[int]) -> None:
         """The run is over, or its runner was killed: nobody will say any more how senders end."""
-        self._epoll.unregister(self._link.socket.fileno())
+        self._wait_set.remove(self._link.socket.fileno())
         if self._is_stopping:
             return
         self._drains_timers = True
@@ -483,7 +495,7 @@ class Receiver:
     def _shut(self, source: Input) -> None:
         """Of its edges, and of what is queued there."""
         for edge in source.edges:
-            self._unwatch(edge)
+            self._wait_set.unwatch(edge)
             edge.link.close()
         source.edges.clear()
 
@@ -500,32 +512,21 @@ class Receiver:
                 places.remove(guest)
         self._find_only()
 
-    def _watch(self, source: Input) -> None:
-        fd = source.fd
-        if fd >= 0:
-            self._by_fd[fd] = source
-            self._epoll.register(fd, select.EPOLLIN)
-
-    def _unwatch(self, edge: Edge) -> None:
-        fd = edge.link.queue_read
-        if self._by_fd.pop(fd, None) is not None:
-            self._epoll.unregister(fd)  # a pipe at EOF left in epoll would spin
-
     def _end_edges(self, source: Input) -> None:
         while source.edges:
             edge = source.edges[0]
             if edge.link.is_ended:
-                self._unwatch(edge)
+                self._wait_set.unwatch(edge)
             if not source.is_drained() or (not source.is_closed and self._guests.wait_on(source.id)):
                 break
-            self._unwatch(edge)
+            self._wait_set.unwatch(edge)
             source.drop_edge()
             self._after_edge(source, edge)
         self._note_ending(source)
 
     def _after_edge(self, source: Input, edge: Edge) -> None:
         if source.edges:
-            self._watch(source)
+            self._wait_set.watch(source)
             self._round.append(source)
             return
         if source in self._guests:
@@ -564,22 +565,18 @@ class Receiver:
             self._round.clear()
             for source in self._sources():
                 self._shut(source)
-            if self._waiting:  # other threads: they would not hear that what they wait on is closed
-                self._end_fd = os.eventfd(1, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-                self._epoll.register(self._end_fd, select.EPOLLIN)
+            if self._waiting:  # other threads
+                self._wait_set.wake_for_good()
             else:
                 self._close_fds()
 
     def _close_fds(self) -> None:
-        self._epoll.close()
+        self._wait_set.close()
         self._alarms.close()
-        if self._end_fd >= 0:
-            os.close(self._end_fd)
-            self._end_fd = -1
 
     def forget(self) -> None:
         """In a forked child: leave the parent's descriptors alone."""
-        self._epoll.close()
+        self._wait_set.close()
         self._alarms.close()
         for source in self._sources():
             source.forget()

@@ -103,6 +103,8 @@ class StandaloneReceiver:
         taken, self._pending = self._pending, None
         return self._stamped(self._source.take()) if taken is None else taken
 
+    take_before_wait = take
+
     def _stamped(self, taken: Taken) -> Taken:
         if isinstance(taken, events.Event) and taken["type"] == "NODE_RESTARTED":
             self.restarted.append(taken["id"])
@@ -127,6 +129,10 @@ class StandaloneReceiver:
 
     def note(self, ready: list[tuple[int, int]]) -> None:
         """`take` looks by itself."""
+
+    def take_after_wait(self, ready: list[tuple[int, int]]) -> Taken:
+        """`take` after a wait that found this."""
+        return self.take()
 
     def queued_by_input(self) -> dict[str, int]:
         """Nothing: no sender is faster than the node."""

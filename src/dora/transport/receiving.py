@@ -128,7 +128,7 @@ class ReceiveEdge:
 
     def release_soon(self, offset: int) -> None:
         """Like `release`, for a chunk that was copied out: told in batches, at the latest before the next wait."""
-        if not self._copied:
+        if not self._copied and self not in self._untold_edges:  # it is there still if the reader never waits
             self._untold_edges.append(self)
         self._copied.append(offset)
         if len(self._copied) >= _RELEASE_BATCH:
