@@ -1,8 +1,9 @@
 """Measures this project beside dora-rs: `python benchmarks/run.py [--peer VENV] [--quick]`.
 
 The same node files run on both, one after the other, in alternating order, for several rounds; floors (one copy, one
-pipe wake-up) are measured in every round too.  Without `--peer` an environment with dora-rs is made in the user's
-cache folder.  A whole run writes `docs/performance.{json,md,png}`; a quick or partial one writes into `out/`.
+pipe wake-up, the least Python program) are measured in every round too.  Without `--peer` an environment with dora-rs
+is made in the user's cache folder.  A whole run writes `docs/performance.{json,md,png}`; a quick or partial one writes
+into `out/`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def measure_floors(values: Values, is_quick: bool) -> None:
         copy = floors.memcpy(size, rate, count=5 if is_quick else 20)
         for figure, value in copy._asdict().items():
             values[f"memcpy-{size}"]["machine"][figure].append(value)
-    values["pipe"]["machine"]["wake_up_us"].append(floors.pipe_wake_up_us(200, 100 if is_quick else 400))
+    count = 100 if is_quick else 400
+    values["pipe"]["machine"]["wake_up_us"].append(floors.pipe_wake_up_us(200, count))
+    for rate in floors.LEAST_RATES_HZ:
+        values["least"]["machine"][f"at_{rate}_hz_us"].append(floors.least_message_us(rate, count))
 
 
 def measure_case(case: cases.Case, side: sides.Side, values: Values, is_quick: bool) -> str:
