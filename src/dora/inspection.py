@@ -25,7 +25,7 @@ from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
 from dora.node.inputs import Input
 from dora.runs.counters import CountersView
-from dora.runs.framing import Arrived, RunnerRefused, close_all
+from dora.runs.framing import RunnerRefused, close_all
 from dora.runs.link import RunnerLink
 from dora.transport.receiving import ReceiveEdge
 
@@ -215,7 +215,7 @@ class Inspection:
         while (arrived := self._link.next_arrived(0)) is not None:
             tap = self.taps.get(getattr(arrived.message, "tap", 0))
             if isinstance(arrived.message, messages.TapEdge) and tap is not None:
-                self._add(tap, arrived.message, arrived)
+                self._add(tap, arrived.message.edge, arrived.fds)
                 continue
             close_all(arrived.fds)
             if isinstance(arrived.message, messages.TapVerdict) and tap is not None:
@@ -224,23 +224,15 @@ class Inspection:
             elif isinstance(arrived.message, messages.Refused):
                 raise RunnerRefused(arrived.message.code, arrived.message.message)
 
-    def _add(self, tap: Tap, message: messages.TapEdge, arrived: Arrived) -> None:
-        added = node_runner.AddInputEdge(
-            edge=message.edge,
-            input=tap.input.id,
-            source=message.source,
-            output=message.output,
-            slot=message.slot,
-            arena_bytes=message.arena_bytes,
-        )
-        if message.is_guest:
+    def _add(self, tap: Tap, edge: node_runner.AddInputEdge, fds: list[int]) -> None:
+        if edge.is_guest:
             guest = Input(tap.input.id, "dora", self._clock, self._untold)
-            guest.add(added, arrived.fds, self._own, 0)
+            guest.add(edge, fds, self._own, 0)
             tap.guests.append(guest)
             self._watch(guest)
             return
-        tap.input.add(added, arrived.fds, self._own, 0)
-        tap.slot = message.slot
+        tap.input.add(edge, fds, self._own, 0)
+        tap.slot = edge.slot
         tap.is_fed = True
         tap.is_closed = False
         if len(tap.input.edges) == 1:

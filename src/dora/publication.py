@@ -23,6 +23,7 @@ from dora import arrow
 from dora.clock import HybridClock
 from dora.errors import NodeError
 from dora.messages import metadata as metadata_codec
+from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
 from dora.runs.counters import CountersView
 from dora.runs.framing import Arrived, RunnerRefused, close_all
@@ -228,18 +229,18 @@ class Publication:
     def _hear(self) -> None:
         while (arrived := self._link.next_arrived(0)) is not None:
             message = arrived.message
-            if isinstance(message, messages.PublishEdge):
+            if isinstance(message, node_runner.AddOutputEdge):
                 self._add(message, arrived)
                 continue
             close_all(arrived.fds)
-            if isinstance(message, messages.PublishEdgeEnded):
+            if isinstance(message, node_runner.RemoveOutputEdge):
                 self._remove(message.edge)
             elif isinstance(message, messages.PublishOver):
                 self._is_over = True
             elif isinstance(message, messages.Refused):
                 raise RunnerRefused(message.code, message.message)
 
-    def _add(self, message: messages.PublishEdge, arrived: Arrived) -> None:
+    def _add(self, message: node_runner.AddOutputEdge, arrived: Arrived) -> None:
         name = f"{message.reader}/{message.input}"
         reader = self._readers.get(name)
         if reader is None:

@@ -14,8 +14,10 @@ from typing import Any, Final, Union
 
 import msgspec
 
-VERSION: Final = 5
-"""Raised whenever a message of this file changes."""
+from dora.messages import node_runner
+
+VERSION: Final = 6
+"""Raised whenever a message of this file changes, or one of the three that it takes over from `node_runner`."""
 
 INLINE_BYTES: Final = 64 * 1024
 """longer messages go in a memfd"""
@@ -199,8 +201,9 @@ class Untap(msgspec.Struct, frozen=True, tag=True):
 class Publish(msgspec.Struct, frozen=True, tag=True):
     """Send on an output that runs, beside its node, until the asker hangs up; one at a time on a connection.
 
-    Answer: `Publishing`.  Then come `PublishEdge` for every input that reads the output, for every run of its node,
-    `PublishEdgeEnded` for those that are read no more, and `PublishOver`, between the answers.
+    Answer: `Publishing`.  Then comes, between the answers, what a sender is told: `node_runner.AddOutputEdge` for every
+    input that reads the output, for every run of its node, and `RemoveOutputEdge` for those that are read no more; at
+    the end `PublishOver`.  What a reader takes is counted at the `slot` of its edge; the asker counts the rest itself.
     """
 
     node: str
@@ -253,15 +256,10 @@ class Params(msgspec.Struct, frozen=True, tag=True):
 
 
 class TapEdge(msgspec.Struct, frozen=True, tag=True):
-    """One more edge of a tap; fds: [queue read, release write, arena memfd], as in `node_runner.AddInputEdge`."""
+    """One more edge of a tap; fds: those of `edge`."""
 
     tap: int
-    edge: int
-    source: str
-    output: str
-    slot: int
-    arena_bytes: int
-    is_guest: bool = False
+    edge: node_runner.AddInputEdge
 
 
 class TapVerdict(msgspec.Struct, frozen=True, tag=True):
@@ -285,28 +283,6 @@ class Publishing(msgspec.Struct, frozen=True, tag=True):
     stated_type: str = ""
     accepted: list[str] = []
     unreachable: list[str] = []
-
-
-class PublishEdge(msgspec.Struct, frozen=True, tag=True):
-    """One more reader; fds: [queue read, queue write, release read], as in `node_runner.AddOutputEdge`.
-
-    What it takes is counted at `slot`; what is sent and dropped counts the asker itself.
-    """
-
-    edge: int
-    reader: str
-    input: str
-    slot: int
-    queue_size: int
-    is_lossless: bool
-    is_stated: bool
-    replaces: int = 0
-
-
-class PublishEdgeEnded(msgspec.Struct, frozen=True, tag=True):
-    """The reader of that edge has ended, or has closed its input."""
-
-    edge: int
 
 
 class PublishOver(msgspec.Struct, frozen=True, tag=True):
@@ -465,8 +441,8 @@ Reply = Union[
     TapEdge,
     TapVerdict,
     Publishing,
-    PublishEdge,
-    PublishEdgeEnded,
+    node_runner.AddOutputEdge,
+    node_runner.RemoveOutputEdge,
     PublishOver,
     Attached,
 ]

@@ -47,25 +47,15 @@ class Guests:
         """Hand over one more edge.  Closes what the parcel owns."""
         message = parcel.message
         assert isinstance(message, node_runner.AddOutputEdge)  # what `Wiring.writer` makes
-        edge = messages.PublishEdge(
-            edge=message.edge,
-            reader=message.reader,
-            input=message.input,
-            slot=message.slot,
-            queue_size=message.queue_size,
-            is_lossless=message.is_lossless,
-            is_stated=message.is_stated,
-            replaces=message.replaces,
-        )
         try:
-            self._say(guest, edge, parcel.owned)
+            self._say(guest, message, parcel.owned)
         finally:
             for fd in parcel.owned:
                 os.close(fd)
 
-    def end_edge(self, guest: str, edge: int) -> None:
-        """Its reader is gone."""
-        self._say(guest, messages.PublishEdgeEnded(edge))
+    def end_edge(self, guest: str, ended: node_runner.RemoveOutputEdge) -> None:
+        """An edge of it is over."""
+        self._say(guest, ended)
 
     def dismiss(self, guest: str) -> None:
         """The node of the output has ended."""

@@ -68,8 +68,8 @@ class Handlers:
             e.Start: lambda effect: self._say(effect.node, messages.Start(effect.start_ns)),
             e.FailStart: lambda effect: self._say(effect.node, messages.StartFailed(effect.reason)),
             e.SendVerdict: self._send_verdict,
-            e.RemoveEdge: self._remove_edge,
-            e.RetireEdge: self._retire_edge,
+            e.RemoveEdge: lambda effect: self._end_edge(effect.edge, is_read=False),
+            e.RetireEdge: lambda effect: self._end_edge(effect.edge, is_read=True),
             e.ForgetEdge: lambda effect: self._wiring.forget(effect.edge),
             e.CloseOutputs: lambda effect: self._wiring.close_outputs(effect.node),
             e.SendParam: lambda effect: self._say(effect.node, messages.Param(effect.key, effect.value)),
@@ -178,23 +178,16 @@ class Handlers:
         else:
             self._say(edge.route.reader, verdict)
 
-    def _remove_edge(self, effect: e.RemoveEdge) -> None:
-        sender = effect.edge.route.sender
+    def _end_edge(self, edge: e.Edge, *, is_read: bool) -> None:
+        """Tell its sender that it is over; `is_read`: its reader still reads what is queued."""
+        sender = edge.route.sender
         if is_runner_sender(sender):
-            self._log_outputs.close_edge(sender, effect.edge.number)
+            end = self._log_outputs.retire_edge if is_read else self._log_outputs.close_edge
+            end(sender, edge.number)
         elif is_guest(sender):
-            self.guests.end_edge(sender, effect.edge.number)
+            self.guests.end_edge(sender, messages.RemoveOutputEdge(edge.number, is_read))
         else:
-            self._say(sender, messages.RemoveOutputEdge(effect.edge.number))
-
-    def _retire_edge(self, effect: e.RetireEdge) -> None:
-        sender = effect.edge.route.sender
-        if is_runner_sender(sender):
-            self._log_outputs.retire_edge(sender, effect.edge.number)
-        elif is_guest(sender):
-            self.guests.end_edge(sender, effect.edge.number)
-        else:
-            self._say(sender, messages.RemoveOutputEdge(effect.edge.number, is_read=True))
+            self._say(sender, messages.RemoveOutputEdge(edge.number, is_read))
 
     def _kill_all(self, _: e.KillAll) -> None:
         for name in self._topology.node_slots:

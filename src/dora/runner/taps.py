@@ -51,16 +51,7 @@ class Taps:
         try:
             if known is not None:
                 visitor, tap = known
-                edge = messages.TapEdge(
-                    tap,
-                    message.edge,
-                    message.source,
-                    message.output,
-                    message.slot,
-                    message.arena_bytes,
-                    is_guest=message.is_guest,
-                )
-                visitor.say(edge, parcel.owned)
+                visitor.say(messages.TapEdge(tap, message), parcel.owned)
         finally:
             for fd in parcel.owned:
                 os.close(fd)

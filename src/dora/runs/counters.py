@@ -39,4 +39,4 @@ def count_unread(link: RunnerLink, tap: int, node: str, output: str) -> int:
         assert arrived is not None  # it waits without a limit
         close_all(arrived.fds)
         if isinstance(arrived.message, messages.TapEdge) and arrived.message.tap == tap:
-            return arrived.message.slot
+            return arrived.message.edge.slot

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from dora.errors import ConnectionLost, ProtocolError
+from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
 from dora.runs.framing import HELLO, Arrived, RunnerRefused, close_all, unpack
 from dora.transport import control, rendezvous
@@ -29,8 +30,8 @@ _UNASKED: Final = (
     messages.Ended,
     messages.TapEdge,
     messages.TapVerdict,
-    messages.PublishEdge,
-    messages.PublishEdgeEnded,
+    node_runner.AddOutputEdge,
+    node_runner.RemoveOutputEdge,
     messages.PublishOver,
 )
 
