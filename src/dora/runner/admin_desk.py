@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from dora.messages import runner_daemon as messages
 from dora.runner import stimuli as s
-from dora.runner.admin import Refusal, Visitor, unknown_node
+from dora.runner.admin import Refusal, Visitor
 from dora.runner.graph_desk import GraphDesk, wait_s
 from dora.runner.guests import GuestDesk
 from dora.runner.handlers import Handlers
 from dora.runner.roster import Roster
-from dora.runner.state.node_life import NodeLife, Phase
+from dora.runner.state.node_life import Phase
 from dora.runner.state.supervisor import Supervisor
 from dora.runner.taps import TapDesk
 from dora.transport.counters import CountersPage
@@ -43,12 +43,13 @@ class RunDesk:
         tell: Callable[[s.Stimulus], None],
     ) -> None:
         self._roster = roster
+        self._graph = graph
         self._lives = supervisor.lives
         self._page = page
         self._tell = tell
         slots = graph.topology.edge_slots
-        self._taps = TapDesk(handlers.taps, self.life, slots=slots, clear=page.clear_edge, tell=tell)
-        self._guests = GuestDesk(handlers.guests, supervisor, self.life, tell=tell)
+        self._taps = TapDesk(handlers.taps, graph.life, slots=slots, clear=page.clear_edge, tell=tell)
+        self._guests = GuestDesk(handlers.guests, supervisor, graph.life, tell=tell)
         self._watchers: dict[Visitor, None] = {}
         self._told: dict[str, messages.NodeState] = {}
         self._told_state = ""
@@ -117,14 +118,14 @@ class RunDesk:
         )
 
     def _stop_node(self, request: messages.StopNode, visitor: Visitor) -> None:
-        life = self.life(request.node)
+        life = self._graph.life(request.node)
         if life.phase is Phase.FOREIGN and not life.is_connected:
             raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is dynamic and not attached")
         visitor.say(messages.Done())
         self._tell(s.NodeStopRequested(life.id, wait_s(request.grace_s), request.is_forced))
 
     def _restart_node(self, request: messages.RestartNode, visitor: Visitor) -> None:
-        life = self.life(request.node)
+        life = self._graph.life(request.node)
         if life.phase is Phase.FOREIGN:
             raise Refusal(messages.NOT_POSSIBLE, f"node `{life.id}` is dynamic: who started it must start it again")
         if life.phase is Phase.ENDED:
@@ -143,10 +144,3 @@ class RunDesk:
             visitor.say(messages.Counters(), (fd,))
         finally:
             os.close(fd)
-
-    def life(self, node: str) -> NodeLife:
-        """The node of that name, or raises `Refusal`."""
-        life = self._lives.get(node)
-        if life is not None:
-            return life
-        raise unknown_node(node, self._lives)

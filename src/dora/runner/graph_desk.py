@@ -64,12 +64,12 @@ class GraphDesk:
         name = str(live.stated.node.id)
         for port in live.stated.node.inputs.values():
             if isinstance(port.source, OutputSource) and port.source.node != name:
-                self._check_stays(self._life(port.source.node))
+                self._check_stays(self.life(port.source.node))
         visitor.say(messages.GraphChanged(name, list(live.warnings)))
         self._tell(s.NodeAdded(live.stated))
 
     def _remove(self, request: messages.RemoveNode, visitor: Visitor) -> None:
-        life = self._life(request.node)
+        life = self.life(request.node)
         readers = [
             f"{route.reader}/{route.input}"
             for route in self.topology.routes
@@ -81,7 +81,7 @@ class GraphDesk:
 
     def _replace(self, request: messages.ReplaceNode, visitor: Visitor) -> None:
         self._check_state("replaced")
-        life = self._life(request.node)
+        life = self.life(request.node)
         self._check_stays(life)
         if life.phase is Phase.FOREIGN:
             text = f"node `{life.id}` is dynamic: who started it must start another program in its place"
@@ -102,7 +102,7 @@ class GraphDesk:
         self._check_state("connected")
         wish = Wish(request.source, request.target, request.is_instead, request.queue_size, request.queue_policy)
         wired = self._granted(lambda: connect(self.topology.dataflow, wish))
-        reader = self._life(wired.reader.id)
+        reader = self.life(wired.reader.id)
         self._check_stays(reader)
         if reader.phase is Phase.ENDED:
             raise Refusal(messages.NOT_POSSIBLE, f"node `{reader.id}` has ended: nothing can be connected to it")
@@ -110,7 +110,7 @@ class GraphDesk:
             text = f"input `{wired.input}` of node `{reader.id}` is closed: its operator, or the node's work, has ended"
             raise Refusal(messages.NOT_POSSIBLE, text)
         if isinstance(wired.source, OutputSource):
-            sender = self._life(wired.source.node)
+            sender = self.life(wired.source.node)
             self._check_stays(sender)
             if sender.phase is Phase.ENDED:
                 raise Refusal(messages.NOT_POSSIBLE, f"node `{sender.id}` has ended: it sends nothing any more")
@@ -120,7 +120,7 @@ class GraphDesk:
 
     def _disconnect(self, request: messages.Disconnect, visitor: Visitor) -> None:
         wired = self._granted(lambda: disconnect(self.topology.dataflow, request.source, request.target))
-        self._check_stays(self._life(wired.reader.id))
+        self._check_stays(self.life(wired.reader.id))
         self._rewire(wired, visitor)
 
     def _rewire(self, wired: Wired, visitor: Visitor) -> None:
@@ -129,7 +129,8 @@ class GraphDesk:
 
     # -- questions
 
-    def _life(self, node: str) -> NodeLife:
+    def life(self, node: str) -> NodeLife:
+        """The node of that name, or raises `Refusal`."""
         life = self._supervisor.lives.get(node)
         if life is None:
             raise unknown_node(node, self._supervisor.lives)

@@ -165,7 +165,7 @@ class Runner:
         desk = RunDesk(self._roster, supervisor, self._page, self._handlers, graph, tell=self._tell)
         params = ParamDesk(
             supervisor.params,
-            check_node=desk.life,
+            check_node=graph.life,
             change=lambda node, key, value: self._tell(s.ParamChanged(node, key, value)),
             unread=self._server.unread,
         )
