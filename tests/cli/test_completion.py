@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -47,6 +49,7 @@ def complete(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> Complete:
         (["node", "list", "--q"], ["--quiet"]),
         (["list", "--format", ""], ["table", "json"]),
         (["list", "--format", "j"], ["json"]),
+        (["completion", ""], ["bash", "elvish", "fish", "powershell", "zsh"]),
         (["completion", "f"], ["fish"]),
         (["no-such-command", ""], []),
         (["node", "no-such-command", ""], []),
@@ -68,7 +71,8 @@ def test_names_of_dataflows_are_completed_where_one_is_expected(
 
 
 @pytest.mark.parametrize(
-    ("parent", "shell", "found"), [("zsh", "/bin/bash", "zsh"), ("python", "/usr/bin/fish", "fish")]
+    ("parent", "shell", "found"),
+    [("zsh", "/bin/bash", "zsh"), ("python", "/usr/bin/fish", "fish"), ("pwsh", "/bin/bash", "powershell")],
 )
 def test_the_shell_is_that_of_the_terminal_else_that_of_the_user(
     parent: str, shell: str, found: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
@@ -83,7 +87,9 @@ def test_a_shell_that_is_not_known_is_asked_for(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(completion, "_parent_name", lambda: "tcsh")
     monkeypatch.setenv("SHELL", "/bin/tcsh")
     assert run_command(["completion"]) == 2
-    assert capsys.readouterr().err.startswith("error: cannot tell which shell this is: name it (bash, zsh, fish")
+    assert capsys.readouterr().err.startswith(
+        "error: cannot tell which shell this is: name it (bash, elvish, fish, powershell, zsh)"
+    )
 
 
 def test_another_shell_is_refused_by_name(capsys: Capture) -> None:
@@ -91,12 +97,26 @@ def test_another_shell_is_refused_by_name(capsys: Capture) -> None:
     assert capsys.readouterr().err.startswith("error: invalid value for '[SHELL]': 'tcsh' is not one of 'bash', ")
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-def test_bash_completes_with_the_script(tmp_path: Path) -> None:
+_COMPLETES: Final = {
+    "bash": 'COMP_WORDS=(dora vali); COMP_CWORD=1; _dora_complete; echo "${COMPREPLY[@]}"',
+    "elvish": "$edit:completion:arg-completer[dora] dora vali | each $echo~",
+    "fish": "complete -C 'dora vali'",
+    "pwsh": "(TabExpansion2 'dora vali' 9).CompletionMatches.CompletionText",
+}
+_ELVISH_EDITOR: Final = "var edit: = (ns [&'completion:'=(ns [&arg-completer=[&]]) &'complete-filename~'=$nop~])\n"
+
+
+@pytest.mark.parametrize("shell", _COMPLETES)
+def test_shell_completes_with_the_script(shell: str, tmp_path: Path) -> None:
+    program = shutil.which(shell) or pytest.skip(f"{shell} is not installed")
     (tmp_path / "dora").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dora "$@"\n')
     (tmp_path / "dora").chmod(0o755)
-    script = f'PATH="{tmp_path}:$PATH"\n{completion._BASH}\nCOMP_WORDS=(dora vali); COMP_CWORD=1; _dora_complete\n'
+    script = f"{completion._SCRIPTS[completion._PROGRAMS[shell]]}\n{_COMPLETES[shell]}\n"
     done = subprocess.run(
-        ["bash", "-c", script + 'echo "${COMPREPLY[@]}"'], capture_output=True, text=True, timeout=60, check=True
+        [program, "-c", (_ELVISH_EDITOR if shell == "elvish" else "") + script],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    assert done.stdout == "validate\n"
+    assert (done.stdout, done.stderr) == ("validate\n", "")

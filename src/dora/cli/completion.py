@@ -18,9 +18,10 @@ Examples:
   dora completion bash >> ~/.bashrc
   dora completion zsh > ~/.zfunc/_dora                            with `fpath+=~/.zfunc` before `compinit`
   dora completion fish > ~/.config/fish/completions/dora.fish
+  dora completion elvish >> ~/.config/elvish/rc.elv
+  dora completion powershell >> $PROFILE
   eval "$(dora completion bash)"                                  in this shell only
 """
-_SHELLS: Final = ("bash", "zsh", "fish")
 
 _BASH: Final = """_dora_complete() {
     local IFS=$'\\n'
@@ -42,16 +43,35 @@ _FISH: Final = """function __dora_complete
 end
 complete -c dora -a '(__dora_complete)'
 """
-_SCRIPTS: Final = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+_ELVISH: Final = """set edit:completion:arg-completer[dora] = {|@words|
+    var found = [(try { e:dora complete-words -- $@words 2>/dev/null } catch { nop })]
+    if (eq $found []) { edit:complete-filename $@words } else { all $found }
+}
+"""
+_POWERSHELL: Final = """Register-ArgumentCompleter -Native -CommandName dora -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $before = @($commandAst.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursorPosition } |
+        ForEach-Object { $_.Extent.Text })
+    $env:COMP_CWORD = $before.Count
+    try { dora complete-words -- @before $wordToComplete 2>$null }
+    finally { Remove-Item Env:COMP_CWORD }
+}
+"""
+_SCRIPTS: Final = {"bash": _BASH, "elvish": _ELVISH, "fish": _FISH, "powershell": _POWERSHELL, "zsh": _ZSH}
+_PROGRAMS: Final = {"pwsh": "powershell", **{name: name for name in _SCRIPTS}}
+"""what the program of a shell is called -> the shell"""
 
 
 @click.command(context_settings=HELP, epilog=examples(_EXAMPLES))
-@click.argument("shell", required=False, metavar="[SHELL]", type=click.Choice(_SHELLS, case_sensitive=False))
+@click.argument("shell", required=False, metavar="[SHELL]", type=click.Choice(tuple(_SCRIPTS), case_sensitive=False))
 def completion(shell: str | None) -> int:
-    """Print a script that completes dora's commands in SHELL: bash, zsh or fish; without it, in the one in use."""
+    """Print a script that completes dora's commands in a shell; without its name, in the one in use.
+
+    There are bash, elvish, fish, powershell and zsh.
+    """
     shell = shell or _shell_of_user()
     if shell is None:
-        raise click.UsageError(f"cannot tell which shell this is: name it ({', '.join(_SHELLS)})")
+        raise click.UsageError(f"cannot tell which shell this is: name it ({', '.join(_SCRIPTS)})")
     click.echo(_SCRIPTS[shell], nl=False)
     return 0
 
@@ -59,8 +79,8 @@ def completion(shell: str | None) -> int:
 def _shell_of_user() -> str | None:
     """The shell that this was typed into, else the user's."""
     for name in (_parent_name(), os.path.basename(os.environ.get("SHELL", ""))):
-        if name in _SHELLS:
-            return name
+        if name in _PROGRAMS:
+            return _PROGRAMS[name]
     return None
 
 
