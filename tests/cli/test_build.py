@@ -35,7 +35,6 @@ def dora_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     ("options", "text"),
     [
         (["--locked", "--write-lockfile"], "error: --locked and --write-lockfile exclude each other"),
-        (["--coordinator-addr", "localhost"], "'localhost' is not an IP address such as 127.0.0.1"),
         (["--coordinator-port", "0"], "0 is not in the range 1<=x<=65535"),
     ],
 )
@@ -45,6 +44,18 @@ def test_a_wrong_command_line_ends_with_2_and_builds_nothing(
     assert dora_build(NODE.format(build="touch built"), *options) == 2
     assert text in capsys.readouterr().err
     assert not Path("built").exists()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_coordinator_on_this_machine_is_one_that_builds_here(dora_build: Call, capfd: Capture, host: str) -> None:
+    assert dora_build(NODE.format(build="touch built"), "--coordinator-addr", host) == 0
+    assert Path("built").exists()
+    assert capfd.readouterr().err == ""
+
+
+def test_coordinator_on_another_machine_does_not_build(dora_build: Call, capfd: Capture) -> None:
+    assert dora_build(NODE.format(build="touch built"), "--coordinator-addr", "robot.local") == 0
+    assert capfd.readouterr().err == "warning: nodes are built on this machine, not on robot.local\n"
 
 
 def test_lockfile_alone_is_an_error(dora_build: Call, capsys: Capture) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from dora.cli.build_options import build_options, takes_build_options
 from dora.cli.dataflow_file import local_file
+from dora.transport.addresses import is_loopback
 
 _EPILOG: Final = """\b
 Examples:
@@ -24,13 +24,6 @@ Exit code 0: every node can run; 1: a build failed or was ended; 2: wrong comman
 """
 
 
-def _address(ctx: click.Context, param: click.Parameter, word: str | None) -> str | None:
-    try:
-        return None if word is None else str(ipaddress.ip_address(word))
-    except ValueError:
-        raise click.BadParameter(f"'{word}' is not an IP address such as 127.0.0.1") from None
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.argument("path", metavar="FILE", callback=local_file)
 @takes_build_options
@@ -39,7 +32,7 @@ def _address(ctx: click.Context, param: click.Parameter, word: str | None) -> st
 @click.option("--strict-types", is_flag=True, help="Warnings about types are errors, like `strict_types: true`.")
 @click.option("--offline", is_flag=True, help="Ask no repository that is here; uv takes packages from its cache.")
 @click.option("--parallel", is_flag=True, help="Accepted; nodes are always built side by side.")
-@click.option("--coordinator-addr", callback=_address, metavar="IP", help="Accepted; nodes are built on this machine.")
+@click.option("--coordinator-addr", "host", metavar="HOST", help="Accepted; nodes are built on this machine.")
 @click.option("--coordinator-port", type=click.IntRange(1, 65535), metavar="PORT", help="Accepted.")
 @click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Show nothing but failures.")
 def build(path: Path, **stated: Any) -> int:
@@ -49,6 +42,8 @@ def build(path: Path, **stated: Any) -> int:
 
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by `&` in a script; a SIGINT is then meant for this process
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if stated["host"] is not None and not is_loopback(stated["host"]):
+        click.echo(f"warning: nodes are built on this machine, not on {stated['host']}", err=True)
     options = replace(build_options(stated), is_forced=stated.pop("is_forced"), is_offline=stated.pop("offline"))
     build_dataflow(
         RunOptions(path=path, build=options, is_quiet=stated["is_quiet"]),

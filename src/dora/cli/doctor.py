@@ -18,11 +18,12 @@ from typing import Final, NamedTuple
 import click
 
 from dora.cli.tables import print_json
-from dora.cli.targets import DEFAULT_PORT, HELP, examples, format_option, open_control, service_options
+from dora.cli.targets import HELP, examples, format_option, open_control, service_options
 from dora.control import Control, ControlError, DirectControl, connect_to_service
 from dora.daemon.store import MOVED
 from dora.errors import DescriptorError, DoraError, ResourceError
 from dora.messages import api
+from dora.transport.addresses import DEFAULT_PORT
 from dora.transport.rendezvous import STORE_NAME, TOKEN_NAME
 from dora.version import VERSION
 

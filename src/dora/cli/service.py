@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from dora.cli.targets import DEFAULT_PORT, HELP, examples, service_options
+from dora.cli.targets import HELP, examples, service_options
+from dora.transport.addresses import DEFAULT_PORT, shown_address, split_address
 
 _UP: Final = """
 Examples:
@@ -36,12 +37,10 @@ Ctrl-C or SIGTERM ends it; dataflows go on, unless it is PID 1 of a container, w
 
 
 def _parse_listen(text: str) -> tuple[str, int]:
-    host, separator, port = text.rpartition(":")
-    if not separator or (":" in host and not host.startswith("[")):
-        host, port = text, str(DEFAULT_PORT)
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise click.UsageError(f"--listen {text!r}: expected HOST or HOST:PORT, for example 0.0.0.0:6013")
-    return host.strip("[]"), int(port)
+    try:
+        return split_address(text)
+    except ValueError as error:
+        raise click.UsageError(f"--listen {error}") from None
 
 
 def _asked_address(stated: dict[str, Any]) -> tuple[str, int] | None:
@@ -56,19 +55,15 @@ def _asked_address(stated: dict[str, Any]) -> tuple[str, int] | None:
 
 def _listen_options(asked: tuple[str, int] | None, *, needs_token: bool) -> list[str]:
     """The options of `dora daemon` for what `dora up` was told."""
-    options = [] if asked is None else ["--listen", _shown_address(*asked)]
+    options = [] if asked is None else ["--listen", shown_address(*asked)]
     return options + (["--auth"] if needs_token else [])
-
-
-def _shown_address(host: str, port: int) -> str:
-    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _is_listening(asked: tuple[str, int] | None, addresses: list[str]) -> bool:
     """Whether one of the service's addresses is the asked one; of a host name the port has to do."""
     if asked is None:
         return True
-    wanted = urlsplit(f"//{_shown_address(*asked)}")
+    wanted = urlsplit(f"//{shown_address(*asked)}")
     found = [urlsplit(address) for address in addresses]
     is_name = any(character.isalpha() for character in asked[0]) and ":" not in asked[0]
     return any(one.port == wanted.port and (is_name or one.hostname == wanted.hostname) for one in found)
@@ -112,7 +107,7 @@ def up(recreate_store: bool, config: str | None, **stated: Any) -> int:
     click.echo(f"the dora service is already running (pid {about.pid}){where}")
     faults = ["it keeps its history"] if recreate_store else []
     if asked is not None and not _is_listening(asked, about.addresses):
-        faults.append(f"it does not listen on {_shown_address(*asked)}")
+        faults.append(f"it does not listen on {shown_address(*asked)}")
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     if faults:

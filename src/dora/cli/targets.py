@@ -12,8 +12,8 @@ from dora.cli.tables import FORMATS
 from dora.control import Control, ControlError, DirectControl, connect, connect_to_service
 from dora.messages import api
 from dora.runs.choosing import ChoiceError, choose_running, shown_name
+from dora.transport.addresses import DEFAULT_PORT, is_loopback, shown_address
 
-DEFAULT_PORT: Final = 6013
 _MOST_OFFERED: Final = 9
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -78,13 +78,12 @@ def open_service(host: str | None, port: int | None) -> Control:
 def _address(host: str | None, port: int | None) -> str | None:
     if host is None and port is None:
         return None
-    host = host or "127.0.0.1"
-    return f"{f'[{host}]' if ':' in host else host}:{port or DEFAULT_PORT}"
+    return shown_address(host or "127.0.0.1", port or DEFAULT_PORT)
 
 
 def is_this_machine(host: str | None) -> bool:
     """Whether the service is on this machine, so that its dataflows get the environment of this command."""
-    return host is None or host == "localhost" or host.startswith("127.") or host == "::1"
+    return host is None or is_loopback(host)
 
 
 def choose_dataflow(control: AnyControl, wanted: str | None) -> api.DataflowInfo:

@@ -12,8 +12,8 @@ from dora.control.failures import NoServiceError
 from dora.control.http import Address
 from dora.control.service import Control
 from dora.transport import control, rendezvous
+from dora.transport.addresses import is_loopback, split_address
 
-DEFAULT_PORT: Final = 6013
 TOKEN: Final = "DORA_AUTH_TOKEN"
 
 
@@ -61,16 +61,12 @@ def _own_service_at(address: Address) -> Control | None:
 
     A token that lies in the runtime directory is sent nowhere by itself: another user may have the port.
     """
-    path = find_socket(os.environ) if _is_this_machine(address.host) else None
+    path = find_socket(os.environ) if is_loopback(address.host) else None
     if path is None:
         return None
     control = Control(Address(path=path))
     ports = [listening.rpartition(":")[2] for listening in control.service().addresses]
     return control if str(address.port) in ports else None
-
-
-def _is_this_machine(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def find_socket(environ: Mapping[str, str]) -> str | None:
@@ -90,9 +86,11 @@ def find_socket(environ: Mapping[str, str]) -> str | None:
 def _parse(text: str, token: str) -> Address:
     if "/" in text and "://" not in text:
         return Address(path=text)
-    host, separator, port = text.rpartition("://")[2].rstrip("/").rpartition(":")
-    if not separator or host.endswith(":") or (host.startswith("[") and not host.endswith("]")):
-        host, port = text, str(DEFAULT_PORT)
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise NoServiceError(f"{text!r} is no address", "expected HOST, HOST:PORT or the path of a socket")
-    return Address(host=host.strip("[]"), port=int(port), token=token)
+    wrong = NoServiceError(f"{text!r} is no address", "expected HOST, HOST:PORT or the path of a socket")
+    try:
+        host, port = split_address(text.rpartition("://")[2].rstrip("/"))
+    except ValueError:
+        raise wrong from None
+    if not port:
+        raise wrong
+    return Address(host=host, port=port, token=token)

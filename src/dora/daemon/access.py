@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket
 
 from dora.daemon.app import problem_response
 from dora.messages import api
+from dora.transport.addresses import is_loopback
 
 _FREE: Final = ("/health",)
 
@@ -85,16 +86,6 @@ def client_uid(host: str, port: int) -> int | None:
     words = [address.packed[at : at + 4][::-1] for at in range(0, len(address.packed), 4)]
     wanted = f"{b''.join(words).hex().upper()}:{port:04X}"
     return next((int(row[7]) for row in rows if row[1] == wanted and row[7].isdecimal()), None)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine, without asking a name server."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _host_of(url: str) -> str:

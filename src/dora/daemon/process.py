@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dora.daemon.access import AccessLayer, is_loopback
+from dora.daemon.access import AccessLayer
 from dora.daemon.app import make_app
 from dora.daemon.http_server import HttpServer
 from dora.daemon.notify import Notifier
@@ -36,6 +36,7 @@ from dora.errors import DoraError, ResourceError
 from dora.messages import api
 from dora.runs.usage import is_alive
 from dora.transport import control, rendezvous
+from dora.transport.addresses import is_loopback, shown_address
 
 _CHECK_S: Final = 10.0
 _CONTAINER_GRACE_S: Final = 5.0
@@ -130,7 +131,7 @@ class _Process:
         if self._options.listen is not None:
             sockets.append(_listen(*self._options.listen))
             host, port = sockets[-1].getsockname()[:2]
-            service.addresses.append(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            service.addresses.append(f"http://{shown_address(host, port)}")
         sockets.append(self._listen_local())
         self._server = HttpServer(AccessLayer(make_app(service), token))
         self._service = service
