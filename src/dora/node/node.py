@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import datetime
 import difflib
-import gc
 import importlib
 import math
 import operator
@@ -24,6 +23,7 @@ from dora import env
 from dora.errors import NodeError
 from dora.ids import data_id_fault
 from dora.node import events
+from dora.node.collector import leave_alone_what_is_imported
 from dora.node.link import forked_error
 from dora.node.logs import NodeLog, bridge_logging
 from dora.node.session import open_session
@@ -35,10 +35,8 @@ if TYPE_CHECKING:
 
 
 if env.NODE_CONFIG in os.environ:
-    # A node that dora started needs pyarrow anyway.  Loaded now, it and what else was imported so far stay out of every
-    # garbage collection: the one at exit takes 40 to 60 ms of CPU otherwise, in each node, and a Ctrl-C waits for it.
-    importlib.import_module("dora.node.outputs")
-    gc.freeze()
+    importlib.import_module("dora.node.outputs")  # a node that dora started needs pyarrow anyway
+    leave_alone_what_is_imported()
 
 _LONGEST_WAIT_S = 86_400.0  # epoll takes no more than 24 days at once
 
