@@ -85,6 +85,11 @@ def test_warnings_are_errors_when_strict(capsys: Capture) -> None:
     assert "error: odd.yml:7:3: node 'b': unknown key 'input'" in capsys.readouterr().err
 
 
+def test_output_that_no_node_reads_is_no_mistake_even_when_strict(capsys: Capture) -> None:
+    assert run_command(["validate", "--strict", "good.yml"]) == 0
+    assert "Outputs that no node reads: a/unread\n" in capsys.readouterr().out
+
+
 def test_missing_script_is_an_error_when_strict(capsys: Capture) -> None:
     Path("gone.yml").write_text("nodes: [{id: a, path: gone.py}]")
     assert run_command(["validate", "--strict", "gone.yml"]) == 1

@@ -25,6 +25,7 @@ Examples:
 All problems of a file are shown at once, on stderr, each with its line and what to do about it; with `--format json`
 they are on stdout, one object per file. Exit code 0: all files can be run as they are, or with the warnings shown;
 1: at least one cannot; 2: wrong command line.
+Outputs that no node reads are named at the end; they are no mistake, also with `--strict`.
 """
 
 
@@ -132,6 +133,7 @@ def _sources(node: Node) -> Iterator[Source]:
 
 
 def _unread_outputs(dataflow: Dataflow) -> list[str]:
+    """No warnings: whoever takes over a node need not want all that it sends, and `topic echo` reads any output."""
     sources = [source for node in dataflow.nodes for source in _sources(node)]
     read = {(source.node, source.output) for source in sources if isinstance(source, OutputSource)}
     outputs = [(node, output) for node in dataflow.nodes for output in node.outputs]

@@ -152,7 +152,7 @@ _INTERPRETER: Final = (
 
 _PORTS: Final = (
     Field("inputs", _INPUTS, "What the node receives, by input id."),
-    Field("outputs", list_of(OUTPUT_ID, "output ids"), "What the node may send."),
+    Field("outputs", list_of(OUTPUT_ID, "output ids"), "What the node may send; not all of it must be read."),
     Field("input_types", map_of(TEXT, "from input to type"), "Expected type of each input."),
     Field("output_types", map_of(TEXT, "from output to type"), "Type of each output."),
     Field(
