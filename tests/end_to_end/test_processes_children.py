@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import time
 
@@ -66,13 +65,14 @@ print(zombies())
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize("is_daemon", [True, False])
-def test_multiprocessing_workers_are_gone_a_second_after_the_grace(flow: Flow, method: str, is_daemon: bool) -> None:
-    flow.node("pool", WORKERS.format(method=method, is_daemon=is_daemon), inputs=TICKS)
+def test_multiprocessing_workers_are_gone_a_second_after_the_grace(flow: Flow) -> None:
+    """Forked and spawned ones, daemons and others."""
+    kinds = [(method, is_daemon) for method in ("fork", "spawn") for is_daemon in (True, False)]
+    for number, (method, is_daemon) in enumerate(kinds):
+        flow.node(f"pool{number}", WORKERS.format(method=method, is_daemon=is_daemon), inputs=TICKS)
     run = flow.start("--grace", "500ms")
-    workers = json.loads(run.wait_said("pool", "["))
-    assert all(map(is_alive, workers))
+    for number in range(len(kinds)):
+        assert all(map(is_alive, json.loads(run.wait_said(f"pool{number}", "["))))
     run.signal(signal.SIGINT)
     wait_all_gone(run, allowed_s(1.5))
     assert run.wait().code == 0, run.wait()
@@ -100,90 +100,31 @@ def zombies_of(pid: int) -> list[int]:
         return [int(child) for child in file.read().split() if not is_alive(int(child))]
 
 
-def test_node_constructed_twice_is_one_node_until_both_are_gone(flow: Flow) -> None:
-    source = """
-        import pyarrow as pa
-        from dora import Node
+LAST_WORDS = [
+    "threading.Thread(target=lambda: list(node), daemon=True).start()",
+    "threading.Thread(target=lambda: list(node), daemon=True).start()\nnode.next(timeout=0.05)",
+    "atexit.register(lambda: node.send_output('out', node.next(timeout=0.01)['type'].encode()))",
+    "atexit.register(node.close)",
+    "import sys\nsys.modules['kept'] = node",
+    "node.cycle = node",
+]
+"""what a program with a live node may have done before it ends"""
 
-        first, second = Node(), Node()
-        first.send_output("out", pa.array([1]))
-        del first
-        second.send_output("out", pa.array([2]))
-        """
-    sink = """
-        from dora import Node
 
-        print([event["value"].to_pylist()[0] for event in Node() if event["type"] == "INPUT"])
-        """
-    flow.node("source", source, outputs=["out"])
-    flow.node("sink", sink, inputs={"in": "source/out"})
+def test_interpreter_ends_within_a_second_beside_a_live_node(flow: Flow) -> None:
+    for number, words in enumerate(LAST_WORDS):
+        code = f"import atexit, threading, time\nfrom dora import Node\nnode = Node()\n{words}\nprint(time.time())"
+        flow.node(f"ends{number}", code, inputs={"never": "dora/timer/secs/1000"}, outputs=["out"])
     assert flow.run().code == 0
-    assert flow.said("sink") == ["[1, 2]"]
-
-
-SECOND_PROCESS = """
-import os, subprocess, sys
-from dora import Node
-
-node = Node()
-code = "from dora import Node\\ntry:\\n    Node()\\nexcept RuntimeError as error:\\n    print(error)"
-done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-print(os.getpid(), done.stdout.strip(), done.stderr)
-"""
-
-
-def test_second_process_of_a_node_gets_an_error_naming_the_first(flow: Flow) -> None:
-    flow.node("twice", SECOND_PROCESS, inputs=TICKS)
-    assert flow.run().code == 0
-    (line,) = flow.said("twice")
-    pid, _, text = line.partition(" ")
-    assert text.strip() == f"node `twice` is already open in the process with PID {pid}"
-
-
-@pytest.mark.parametrize(
-    "last_words",
-    [
-        "threading.Thread(target=lambda: list(node), daemon=True).start()",
-        "threading.Thread(target=lambda: list(node), daemon=True).start()\nnode.next(timeout=0.05)",
-        "atexit.register(lambda: node.send_output('out', node.next(timeout=0.01)['type'].encode()))",
-        "atexit.register(node.close)",
-        "import sys\nsys.modules['kept'] = node",
-        "node.cycle = node",
-    ],
-)
-def test_interpreter_ends_within_a_second_beside_a_live_node(flow: Flow, last_words: str) -> None:
-    code = f"import atexit, threading, time\nfrom dora import Node\nnode = Node()\n{last_words}\nprint(time.time())"
-    flow.node("ends", code, inputs={"never": "dora/timer/secs/1000"}, outputs=["out"])
-    assert flow.run().code == 0
-    assert time.time() - float(flow.said("ends")[-1]) < allowed_s(1.0)
+    ended_s = time.time()
+    for number, words in enumerate(LAST_WORDS):
+        assert ended_s - float(flow.said(f"ends{number}")[-1]) < allowed_s(1.0), words
 
 
 def test_empty_list_of_nodes_is_finished_at_once(flow: Flow) -> None:
     ended = flow.run()
     assert (ended.code, ended.stdout) == (0, ""), ended
     assert ended.wall_s < allowed_s(1.0)
-
-
-def test_forked_child_cannot_use_the_node_of_its_parent(flow: Flow) -> None:
-    code = """
-        import os
-        from dora import Node
-
-        node = Node()
-        if os.fork() == 0:
-            try:
-                node.send_output("out", b"x")
-            except RuntimeError as error:
-                print(error, flush=True)
-            os._exit(0)
-        os.wait()
-        print("parent", os.getpid())
-        """
-    flow.node("forks", code, outputs=["out"])
-    assert flow.run().code == 0
-    said = "\n".join(flow.said("forks"))
-    (parent,) = re.findall(r"^parent (\d+)$", said, re.MULTILINE)
-    assert f"this Node belongs to process {parent} and cannot be used in its forked child" in said
 
 
 def test_two_dataflows_of_one_name_run_side_by_side(flow: Flow) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from end_to_end.node_sources import COOPERATIVE, TICKS, add_pair
+from end_to_end.node_sources import add_pair
 from end_to_end.running import Flow, wait_until
 
 pytestmark = pytest.mark.slow
@@ -46,18 +46,6 @@ def test_env_of_the_command_line_beats_the_file_and_loses_against_the_node(flow:
     options = ("--env", "B=command line", "--env", "C=command line", "--env", "D=$HOME=x")
     found = shown(flow, "[os.environ[key] for key in 'ABCD']", *options, env={"C": "node"})
     assert found == ["root", "command line", "node", "$HOME=x"]
-
-
-def test_reserved_variables_are_dropped_with_a_warning(flow: Flow) -> None:
-    flow.node("sink", COOPERATIVE, inputs=TICKS, env={"LD_PRELOAD": "/x.so", "DORA_NODE_CONFIG": "{}"})
-    run = flow.start()
-    run.wait_said("sink", "INPUT tick")
-    run.signal(signal.SIGINT)
-    ended = run.wait()
-    assert ended.code == 0, ended
-    for name in ("LD_PRELOAD", "DORA_NODE_CONFIG"):
-        text = f"node 'sink': env '{name}' is ignored: dora sets or forbids this variable; remove it"
-        assert ended.stderr.count(text) == 1, ended
 
 
 def test_node_runs_in_the_directory_of_the_file_with_the_python_of_dora(flow: Flow) -> None:

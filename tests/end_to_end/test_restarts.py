@@ -6,7 +6,7 @@ import json
 import os
 import signal
 
-from end_to_end.node_sources import COOPERATIVE, HANGING_IMPORT, TICKER, TICKS
+from end_to_end.node_sources import COOPERATIVE, HANGING_IMPORT, TICKS
 from end_to_end.running import Flow, wait_until
 from end_to_end.scenarios import restarts
 from end_to_end.scenarios.marks import hold
@@ -100,15 +100,6 @@ def test_queue_of_a_reader_that_is_restarted_outlives_its_sender(flow: Flow) -> 
     assert (ended.code, flow.said("reader")) == (0, ["0", "1", "2", "3", "4"]), ended
 
 
-def test_failed_node_that_used_up_its_restarts_is_named_with_their_number(flow: Flow) -> None:
-    flow.node("source", THREE_AND_EXIT, args="7", outputs=["out"], restart_policy="on-failure", max_restarts=1)
-    flow.node("reader", PRINTS_ALL, inputs={"in": "source/out"})
-    ended = flow.run()
-    assert ended.code == 1, ended
-    assert "Node `source` failed: exited with code 7 (after 1 restart)" in ended.stderr, ended
-    assert flow.said("reader")[-3:] == ["NODE_FAILED source", "INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
-
-
 def test_killed_runtime_node_is_restarted_and_its_operators_go_on(flow: Flow) -> None:
     flow.runtime(
         "rt", flow.operator("op", ECHOING_OPERATOR, inputs=TICKS, outputs=["out"]), restart_policy="on-failure"
@@ -138,17 +129,6 @@ def test_node_that_does_not_connect_in_time_is_killed_and_named(flow: Flow) -> N
     ended = flow.run(timeout_s=15)
     assert ended.code == 1, ended
     assert "Node `slow` failed: did not connect within startup_timeout (0.5 s)" in ended.stderr, ended
-
-
-def test_silent_input_is_closed_and_recovers_before_the_next_message(flow: Flow) -> None:
-    flow.node("source", TICKER, inputs={"tick": "dora/timer/millis/600"}, outputs=["out"])
-    flow.node("reader", PRINTS_ALL, inputs={"in": {"source": "source/out", "input_timeout": 0.2}})
-    run = flow.start()
-    run.wait_said("reader", "INPUT_RECOVERED")
-    wait_until(lambda: len(run.said("reader")) >= 5)
-    assert run.stop().code == 0, run.wait()
-    silence = ["dora: nothing came on input 'in' for its input_timeout", "INPUT_CLOSED in"]
-    assert run.said("reader")[:5] == ["INPUT in 0", *silence, "INPUT_RECOVERED in", "INPUT in 1"]
 
 
 def test_node_runs_on_the_processors_it_states(flow: Flow) -> None:

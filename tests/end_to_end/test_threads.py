@@ -41,11 +41,11 @@ def test_forked_child_of_a_reader_cannot_give_back_what_the_parent_keeps(flow: F
         try:
             node.next()
         except RuntimeError as error:
-            print("child:", str(error)[:45], flush=True)
+            print("child:", str(error).replace(str(os.getppid()), "PID"), flush=True)
         try:
             node.send_output("out", b"x")
         except RuntimeError as error:
-            print("child:", str(error)[:45], flush=True)
+            print("child:", str(error).replace(str(os.getppid()), "PID"), flush=True)
         try:
             Node()
         except RuntimeError as error:
@@ -67,8 +67,8 @@ def test_forked_child_of_a_reader_cannot_give_back_what_the_parent_keeps(flow: F
     ended = flow.run()
     assert ended.code == 0, ended
     said = flow.said("reader")
-    assert said[0].startswith("child: this Node belongs to process ")
-    assert said[1].startswith("child: this Node belongs to process ")
+    for line in said[:2]:
+        assert line.startswith("child: this Node belongs to process PID and cannot be used in its forked child")
     assert said[2] == "child: node `reader` is already open in the process with PID PID"
     assert said[3:] == ["child: 0", "True", "True"]
     assert flow.said("sink") == ["['INPUT_CLOSED', 'STOP']"]
@@ -157,7 +157,7 @@ def test_node_from_another_process_of_the_same_node_is_refused_with_its_pid(flow
     ended = flow.run()
     assert ended.code == 0, ended
     pid, _, text = flow.said("parent")[0].partition(" ")
-    assert pid in text, text
+    assert text.strip() == f"node `parent` is already open in the process with PID {pid}"
 
 
 def test_several_threads_receive_distinct_events_and_all_end(flow: Flow) -> None:
