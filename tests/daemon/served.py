@@ -1,6 +1,6 @@
 """A service that listens, in a thread of the test: what clients and commands speak to.
 
-Strategy: a test that has seen enough does not wait until the server has said goodbye to everybody (0.2 s): it is cut off.
+Strategy: a server says goodbye to everybody for 0.2 s; a test that has seen enough cuts it off.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from dora.control import AsyncControl, Control
+from dora.control.connecting import find_socket
 from dora.control.http import Address
 from end_to_end.running import is_alive, wait_until
 from end_to_end.services import World
@@ -77,12 +78,18 @@ def pids_of_nodes(world: World) -> dict[str, int]:
     return {one["node"]: one["pid"] for one in map(json.loads, lines)}
 
 
+def kill_service(world: World) -> None:
+    """SIGKILL, and nothing of it answers."""
+    os.kill(world.service_pid(), signal.SIGKILL)
+    wait_until(lambda: find_socket(world.environment) is None, what="the service to be gone")
+
+
 def test_the_life_of_a_dataflow_is_as_the_page_shows_it(world: World) -> None:
     for command, expected in steps_of_page():
         words = shlex.split(command)[1:]
         if words[0] == "logs":  # there is something to see
             wait_until(lambda words=words: world.dora(*words).stdout, what="logs")
-        done = world.dora(*words)
+        done = world.type(*words)
         said = done.stdout + (f"[exit code {done.returncode}]\n" if done.returncode else "")
         assert masked(said) == masked(expected), command
 
@@ -91,7 +98,7 @@ def test_a_killed_service_costs_no_dataflow_and_the_next_one_finds_it(world: Wor
     world.says("start", "dataflow.yml", "--name", "demo", "--detach")
     before = pids_of_nodes(world)
     for _ in range(3):
-        os.kill(world.service_pid(), signal.SIGKILL)
+        kill_service(world)
         assert pids_of_nodes(world) == before  # without a service
         world.says("up")
         assert pids_of_nodes(world) == before
@@ -101,7 +108,7 @@ def test_a_killed_service_costs_no_dataflow_and_the_next_one_finds_it(world: Wor
 
 def test_a_dataflow_that_ends_without_a_service_is_known_to_the_next(world: World) -> None:
     world.says("start", "dataflow.yml", "--name", "demo", "--detach")
-    os.kill(world.service_pid(), signal.SIGKILL)
+    kill_service(world)
     assert "stopped demo" in world.says("stop", "demo")
     assert "demo  Finished" in world.says("list")
     world.says("up")
@@ -117,10 +124,14 @@ def test_an_address_that_is_taken_is_named_and_nothing_is_left(world: World) -> 
     assert not (world.home / "service.sock").exists()
 
 
-def test_a_hung_service_is_said_to_be_and_ended_by_force(world: World) -> None:
-    world.says("up")
+def test_a_hung_service_is_said_to_be_and_ended_by_force_with_its_dataflows(world: World) -> None:
+    world.says("start", "dataflow.yml", "--name", "demo", "--detach")
+    nodes = pids_of_nodes(world)
     os.kill(world.service_pid(), signal.SIGSTOP)
-    assert "killed the service" in world.says("down", "--force")
+    said = world.says("down", "--force")
+    assert "Stopping 1 running dataflow(s) before teardown..." in said
+    assert "killed the service" in said
+    assert not any(map(is_alive, nodes.values()))
     assert "started the dora service" in world.says("up")
 
 

@@ -14,6 +14,7 @@ import click
 
 from dora.cli.targets import open_control
 from dora.control import Control, DirectControl
+from dora.control.service import PATIENCE_S
 from dora.errors import DoraError
 from dora.messages import api
 from dora.messages.runner_daemon import BACKGROUND
@@ -22,6 +23,8 @@ from dora.runs.usage import is_alive
 from dora.transport import rendezvous
 
 _PATIENCE_S: Final = 5.0
+_HUNG_S: Final = 3.0
+"""a service that says nothing for that long hangs, for those who want its end anyway"""
 _LOOK_S: Final = 0.01
 _WAYS_OUT: Final = (
     "hint: `dora stop --all` stops them, `dora down --force` kills them, "
@@ -32,13 +35,15 @@ _WAYS_OUT: Final = (
 def end_service(host: str | None, port: int | None, *, is_forced: bool, keeps_dataflows: bool = False) -> int:
     """End the service; returns the exit code."""
     control = open_control(host, port)
+    ends_hung = (is_forced or keeps_dataflows) and host is None
     try:
-        running = _background_runs(control)
+        running = _background_runs(control, _HUNG_S if ends_hung else PATIENCE_S)
     except DoraError as error:
-        if not (is_forced or keeps_dataflows) or host is not None:
+        if not ends_hung:
             raise
         click.echo(f"the service does not answer ({error}); ending its process", err=True)
-        control, running = DirectControl(), []
+        control = DirectControl()
+        running = _background_runs(control, _HUNG_S)
     if running and not is_forced and not keeps_dataflows and isinstance(control, Control):
         many = "1 dataflow is" if len(running) == 1 else f"{len(running)} dataflows are"
         print(f"error: {many} running:\n{listed(running)}", file=sys.stderr)
@@ -64,8 +69,9 @@ def _named(running: list[api.DataflowInfo]) -> str:
     return f"{len(running)} dataflow(s) ({', '.join(map(shown_name, running))})"
 
 
-def _background_runs(control: Control | DirectControl) -> list[api.DataflowInfo]:
-    infos = control.dataflows().dataflows
+def _background_runs(control: Control | DirectControl, timeout_s: float) -> list[api.DataflowInfo]:
+    answer = control.dataflows(timeout_s=timeout_s) if isinstance(control, Control) else control.dataflows()
+    infos = answer.dataflows
     return [info for info in infos if info.state not in api.ENDED and info.origin == BACKGROUND]
 
 

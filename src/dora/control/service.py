@@ -54,9 +54,9 @@ class Control:
         """The service itself."""
         return self._ask("GET", "/v1/service", api.ServiceInfo)
 
-    def dataflows(self) -> api.DataflowList:
+    def dataflows(self, *, timeout_s: float = PATIENCE_S) -> api.DataflowList:
         """All dataflows: running ones by name, then those that have ended, the latest first."""
-        return self._ask("GET", "/v1/dataflows", api.DataflowList)
+        return self._ask("GET", "/v1/dataflows", api.DataflowList, timeout_s=timeout_s)
 
     def dataflow(self, wanted: str, *, wait: str | None = None, timeout_s: float = 60.0) -> api.DataflowInfo:
         """One dataflow with its nodes.
