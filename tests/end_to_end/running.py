@@ -78,9 +78,11 @@ class Run:
 
     Attributes:
         process: the `dora run` process; it leads a session of its own.
+        home: its DORA_HOME.
     """
 
     def __init__(self, folder: Path, command: list[str], environment: dict[str, str], token: str) -> None:
+        self.home = Path(environment["DORA_HOME"])
         self._folder = folder
         self._token = token
         self._ended: Ended | None = None

@@ -1,8 +1,8 @@
 """Real services: the `dora` command in a world of its own, and what is left when it is over.
 
 Strategy: `DORA_HOME` sets a world apart; every process that comes of it carries a token in its environment, so that all
-of them are found and ended, whatever the test did.  Commands run in the process of the test, which takes a tenth of the time of
-an interpreter for each; but not those that may start a service, whose parent must be gone as it is for users.
+of them are found and ended, whatever the test did.  Commands run in the process of the test, which takes a tenth of the
+time of an interpreter for each; but not those that may start a service, whose parent must be gone as it is for users.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,6 @@ PUBLISHED = {
     "python-api-0.1.txt": "135a0c6b7097b453f2fc51a84e3ab430897bce9b9d2981be5899b46ceaf01329",
 }
 """SHA-256 of the texts as they were published: who changes a text to make a snippet run is told."""
-
-
-@pytest.fixture(scope="module")
-def flows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Flow]]:
-    """Makes dataflows whose runs several tests look at; nothing of them may be left at the end."""
-    made: list[Flow] = []
-
-    def make() -> Flow:
-        made.append(Flow(tmp_path_factory.mktemp("guide")))
-        return made[-1]
-
-    yield make
-    left = [line for flow in made for line in flow.leftovers()]
-    assert not left, "\n".join(left)
 
 
 @pytest.fixture(scope="module")

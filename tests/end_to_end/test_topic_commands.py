@@ -18,8 +18,10 @@ pytestmark = pytest.mark.slow
 Command = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(flow: Flow) -> Run:
+@pytest.fixture(scope="module")
+def run(flows: Callable[[], Flow]) -> Run:
+    """One run that all tests look at."""
+    flow = flows()
     flow.node("counter", COUNTER, inputs={"tick": "dora/timer/millis/10"}, outputs=["out", "large", "quiet"])
     flow.node("reader", READER, inputs={"in": "counter/out"})
     run = flow.start()
@@ -29,10 +31,11 @@ def run(flow: Flow) -> Run:
 
 
 @pytest.fixture
-def dora(flow: Flow, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def dora(run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `dora topic ...` on that run: exit code, stdout, stderr."""
-    monkeypatch.setenv("DORA_HOME", str(flow.home))
-    monkeypatch.setattr("dora.transport.rendezvous.bases", lambda environ: [str(flow.home)])
+    home = str(run.home)
+    monkeypatch.setenv("DORA_HOME", home)
+    monkeypatch.setattr("dora.transport.rendezvous.bases", lambda environ: [home])
 
     def call(*arguments: str) -> tuple[int, str, str]:
         code = run_command(["topic", *arguments])
