@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chaos_graph import CAMERA_BYTES, MAP_BYTES, MOST_FRAMES, MOST_MAPS
+from memory import memory_of
 
 FDS_SLACK = 12
 WAKE_UPS = 1
@@ -50,13 +51,12 @@ def size_of(pid: int) -> Size:
     Raises:
         OSError: there is no such process any more.
     """
-    status = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    found = {words[0]: int(words[1]) for words in status if words[0] in ("RssAnon:", "RssShmem:")}
+    memory = memory_of(pid)
     maps = Path(f"/proc/{pid}/maps").read_text()
     kinds = _open_files(pid)
     wake_ups = kinds.pop("anon_inode:[eventfd]", 0)
     text = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return Size(kinds.total(), found["RssAnon:"], found["RssShmem:"], maps.count("memfd:dora"), wake_ups, text)
+    return Size(kinds.total(), memory.anonymous_kb, memory.shared_kb, maps.count("memfd:dora"), wake_ups, text)
 
 
 def _open_files(pid: int) -> Counter[str]:

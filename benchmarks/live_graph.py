@@ -24,11 +24,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from memory import memory_of
+
 from dora.control import Control, ControlError, connect_to_service
 from dora.messages import api
 from end_to_end.services import World
 
-MB = 1_000_000
 SENDER = """
 import time
 import numpy
@@ -120,9 +121,7 @@ ADDED = "id: added-{number}\npath: {path}\nargs: added\ninputs: {{in: sender/out
 
 def state_of(pid: int) -> tuple[int, float]:
     """Descriptors and memory of a process in MB, without the memory of messages, which it shares."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    anonymous_kb = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
-    return len(os.listdir(f"/proc/{pid}/fd")), anonymous_kb * 1024 / MB
+    return len(os.listdir(f"/proc/{pid}/fd")), memory_of(pid).anonymous_kb * 1024 / 1e6
 
 
 class Changes:

@@ -35,10 +35,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from memory import memory_of
+
 from end_to_end.running import is_alive, wait_until
 from end_to_end.services import World
 
-MB = 1_000_000
 HZ = os.sysconf("SC_CLK_TCK")
 TALKER = """
 from dora import Node
@@ -110,12 +111,6 @@ FILES = {
 MOST_GROWTH = 1.1
 
 
-def rss(pid: int) -> float:
-    """Resident memory of a process in MB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / MB
-
-
 def wake_up_us() -> float:
     """Median time of a message through a pipe to a waiting thread and back: what the machine gives just now."""
     import threading
@@ -150,9 +145,9 @@ def graphs(world: World, count: int) -> dict[str, Any]:
     for number in range(count):
         seen.append(one_graph(world, f"g{number}"))
         if number == min(9, count - 1):  # everything is imported, every cache is filled
-            first_mb = rss(pid)
+            first_mb = memory_of(pid).resident_mb
     world.says("clean")
-    last_mb = rss(pid)
+    last_mb = memory_of(pid).resident_mb
     tenth = max(1, count // 10)
     growth = {
         what: statistics.median(one[what] / one["wake_us"] for one in seen[-tenth:])
@@ -284,7 +279,7 @@ def garbage(world: World, count: int) -> dict[str, Any]:
     targets = [(str(world.home / "service.sock"), socket.SOCK_STREAM), (str(admin), socket.SOCK_SEQPACKET)]
     for _ in range(200):
         nonsense(*targets[0])
-    first_mb = rss(pid)
+    first_mb = memory_of(pid).resident_mb
     held: list[socket.socket] = []
     for number in range(count):
         found = nonsense(*targets[number % 2])
@@ -298,7 +293,7 @@ def garbage(world: World, count: int) -> dict[str, Any]:
         one.close()
     wait_until(lambda: b'"steady"' in http_get(world, "/v1/dataflows"))
     time.sleep(11)  # now and then the service gives back what it does not need
-    last_mb = rss(pid)
+    last_mb = memory_of(pid).resident_mb
     is_serving = "steady" in world.says("list") and "stopped steady" in world.says("stop", "steady")
     is_well = is_serving and last_mb - first_mb < 10
     return {
@@ -347,11 +342,11 @@ def schema(world: World, count: int) -> dict[str, Any]:
     pipe = subprocess.PIPE  # its notes on crashes go into the folder
     for target in ("/openapi.json", "/v1/dataflows", "/v1/service", "/nowhere"):
         http_get(world, target)
-    first_mb = rss(pid)
+    first_mb = memory_of(pid).resident_mb
     done = subprocess.run(command, cwd=world.folder, stdout=pipe, stderr=subprocess.STDOUT, text=True, check=False)
     print(done.stdout[-6000:], file=sys.stderr)
     time.sleep(11)  # now and then the service gives back what it does not need
-    last_mb = rss(pid)
+    last_mb = memory_of(pid).resident_mb
     return {
         "examples": count,
         "exit_code": done.returncode,

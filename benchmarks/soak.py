@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from floors import pipe_wake_up_us
+from memory import memory_of
 
 from end_to_end.lineage import minder_pid
 from end_to_end.running import Flow, Run
@@ -68,8 +69,8 @@ def add_nodes(flow: Flow, folder: Path, window_s: float) -> None:
 
 def rss_kb(pid: int) -> int:
     """Resident memory without files: the process's own, and what it maps of messages."""
-    fields = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return sum(int(words[1]) for words in fields if words[0] in ("RssAnon:", "RssShmem:"))
+    memory = memory_of(pid)
+    return memory.anonymous_kb + memory.shared_kb
 
 
 def sample(pids: dict[str, int], began_s: float, wake_ups: int) -> dict[str, Any]:
