@@ -63,7 +63,6 @@ class Tap:
 
     Attributes:
         is_closed: nothing more will come; the sender has ended for good and all is read.
-        is_fed: the sender has been told of this reader; it takes it up at its next call to dora.
         guests: what others publish on the output (`topic pub`), as long as they do.
     """
 
@@ -71,7 +70,6 @@ class Tap:
         self.node: Final = node
         self.output: Final = output
         self.is_closed = False
-        self.is_fed = False
         self.slot = -1
         self.input: Final = Input(f"{node}/{output}", "dora", clock, untold)
         self.guests: Final[list[Input]] = []
@@ -233,7 +231,6 @@ class Inspection:
             return
         tap.input.add(edge, fds, self._own, 0)
         tap.slot = edge.slot
-        tap.is_fed = True
         tap.is_closed = False
         if len(tap.input.edges) == 1:
             self._watch(tap.input)

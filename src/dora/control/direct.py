@@ -32,13 +32,7 @@ _GRACE_EXTRA_S: Final = 30.0
 
 
 class DirectControl:
-    """The runs of this user on this machine.
-
-    Attributes:
-        has_service: false.
-    """
-
-    has_service: Final = False
+    """The runs of this user on this machine."""
 
     def __init__(self) -> None:
         self._meter = UsageMeter()

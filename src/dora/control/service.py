@@ -33,10 +33,7 @@ class Control:
 
     Attributes:
         address: where it listens.
-        has_service: true; false for `DirectControl`.
     """
-
-    has_service: Final = True
 
     def __init__(self, address: Address) -> None:
         self.address: Final = address
