@@ -19,6 +19,12 @@ class FakeTime:
     def __init__(self) -> None:
         self.now = self.cpu = 10**12
         self.switches = 0
+        self.looks = 0
+
+    def looked_switches(self) -> int:
+        """The voluntary switches, by a system call."""
+        self.looks += 1
+        return self.switches
 
     def monotonic_ns(self) -> int:
         return self.now
@@ -46,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     """What the rule takes for the time."""
     fake = FakeTime()
     monkeypatch.setattr(burst, "time", fake)
-    monkeypatch.setattr(burst, "_switches", lambda: fake.switches)
+    monkeypatch.setattr(burst, "_switches", fake.looked_switches)
     return fake
 
 
@@ -60,8 +66,8 @@ def send(rule: BurstRule, times: int = 1) -> None:
     """Sends without a pause."""
     for _ in range(times):
         rule.enter()
-        if rule.run == 1:
-            rule.leave()
+        if rule.is_unsure or rule.run == 1:
+            rule.finish()
 
 
 def test_more_sends_than_the_queue_holds_are_a_burst(rule: BurstRule) -> None:
@@ -117,7 +123,42 @@ def test_long_send_is_no_gap(rule: BurstRule, clock: FakeTime) -> None:
     for _ in range(11):
         rule.enter()
         clock.work(20 * MS)
-        rule.leave()
+        rule.finish()
+    assert rule.is_burst(10)
+
+
+def test_gap_is_looked_at_after_the_send_while_no_queue_can_be_full(rule: BurstRule, clock: FakeTime) -> None:
+    send(rule, 5)
+    clock.sleep(10 * MS)
+    rule.enter()
+    looked = clock.looks
+    assert not rule.is_burst(10)
+    assert clock.looks == looked
+    rule.finish()
+    assert rule.run == 1
+
+
+def test_gap_is_looked_at_before_a_send_that_would_wait(rule: BurstRule, clock: FakeTime) -> None:
+    send(rule, 10)
+    clock.sleep(10 * MS)
+    rule.enter()
+    assert not rule.is_burst(10)
+
+
+def test_send_that_gave_up_leaves_its_gap_to_the_next(rule: BurstRule, clock: FakeTime) -> None:
+    send(rule, 10)
+    clock.sleep(10 * MS)
+    rule.enter()
+    rule.enter()
+    assert not rule.is_burst(10)
+
+
+def test_own_time_of_a_send_after_a_gap_is_no_work(rule: BurstRule, clock: FakeTime) -> None:
+    for _ in range(11):
+        rule.enter()
+        clock.work(20 * MS)
+        rule.finish()
+        clock.preempt(5 * MS)
     assert rule.is_burst(10)
 
 

@@ -160,8 +160,11 @@ class Output:
             holders += edge.push(record, offset, size, flags, now_ns)
         if holders != len(edges):
             self._arena.hand_over(offset, holders)
-        if self._default and (self._burst.run == 1 or size >= libc.RELEASE_GIL_FROM or flags & arrow.STREAM):
-            self._burst.leave()
+        burst = self._burst
+        if self._default and (
+            burst.is_unsure or burst.run == 1 or size >= libc.RELEASE_GIL_FROM or flags & arrow.STREAM
+        ):
+            burst.finish()
 
     def _fill(self, offset: int, body: arrow.Body) -> None:
         try:
