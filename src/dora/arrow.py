@@ -17,6 +17,7 @@ type exactly (Apache Arrow columnar format, "IPC streaming format").
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -76,13 +77,22 @@ def _padded(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
-def _flat_classes() -> dict[type, tuple[Any, int]]:
-    types = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
-    types += [pa.float16(), pa.float32(), pa.float64(), pa.date32(), pa.date64()]
-    return {type(pa.array([], kind)): (kind, kind.bit_width // 8) for kind in types}
-
-
-FLAT_CLASSES: Final = _flat_classes()
+_FLAT_TYPES: Final = {
+    pa.Int8Array: pa.int8(),
+    pa.Int16Array: pa.int16(),
+    pa.Int32Array: pa.int32(),
+    pa.Int64Array: pa.int64(),
+    pa.UInt8Array: pa.uint8(),
+    pa.UInt16Array: pa.uint16(),
+    pa.UInt32Array: pa.uint32(),
+    pa.UInt64Array: pa.uint64(),
+    pa.HalfFloatArray: pa.float16(),
+    pa.FloatArray: pa.float32(),
+    pa.DoubleArray: pa.float64(),
+    pa.Date32Array: pa.date32(),
+    pa.Date64Array: pa.date64(),
+}
+FLAT_CLASSES: Final = {kind: (flat, flat.bit_width // 8) for kind, flat in _FLAT_TYPES.items()}
 """array classes whose type needs no parameters -> (type, bytes per element)"""
 _TEXT_CLASSES: Final[dict[type, int]] = {
     pa.StringArray: 4,
@@ -91,6 +101,7 @@ _TEXT_CLASSES: Final[dict[type, int]] = {
     pa.LargeBinaryArray: 8,
 }
 _UINT8: Final = pa.uint8()
+_UINT64: Final = pa.uint64()
 
 
 def _is_parametric_flat(kind: Any) -> bool:
@@ -305,7 +316,8 @@ def text_decoder() -> Decoder:
 
 def describe_type(kind: Any) -> bytes:
     """The type as bytes, for `decoder_of`."""
-    return bytes(pa.schema([pa.field("", kind)]).serialize())
+    # malloc: the pool of Arrow takes 2 MB with its first byte, and many nodes need none of it
+    return bytes(pa.schema([pa.field("", kind)]).serialize(pa.system_memory_pool()))
 
 
 Decoder = Callable[[int, int, Any], Any]
@@ -382,4 +394,4 @@ def int8_array(data: bytes) -> Any:
 
 def tick_value(count: int) -> Any:
     """The value of a timer's tick: uint64[1]."""
-    return pa.array([count], pa.uint64())
+    return pa.UInt64Array.from_buffers(_UINT64, 1, [None, pa.py_buffer(count.to_bytes(8, sys.byteorder))])

@@ -42,6 +42,7 @@ class Session:
         # pyarrow comes only now: outside a dataflow Node() fails before it is loaded
         from dora.node.outputs import Output
         from dora.node.receiver import Receiver
+        from dora.node.warm_up import warm_up
         from dora.transport.arena import Arena
 
         self.link.wire()
@@ -59,6 +60,8 @@ class Session:
             type_checks.check_outputs(self.outputs, self.link.config.type_checks, warn)
             type_checks.check_inputs(self.receiver, self.link.config.type_checks, warn)
         self.link.on_news = self._spread_news
+        if self.outputs:  # who only receives does without the pages of what sends
+            warm_up()
         self.link.start()
         self.receiver.begin()
         atexit.register(self._hand_over)

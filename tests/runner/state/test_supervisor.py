@@ -44,7 +44,15 @@ def test_nobody_starts_before_everybody_is_ready() -> None:
     play.spawn()
     assert only(e.Start, play.connect("a")) == []
     assert play.supervisor.barrier.waited_for == ["b"]
-    assert only(e.Start, play.connect("b")) == [e.Start("a", 100 * SECOND_NS), e.Start("b", 100 * SECOND_NS)]
+    assert only(e.Start, play.connect("b")) == [e.Start("b", 100 * SECOND_NS), e.Start("a", 100 * SECOND_NS)]
+
+
+def test_no_node_starts_before_those_that_read_from_it() -> None:
+    play = Play(A, node("c", "b2"), node("b2", "a"))
+    play.spawn()
+    play.connect("a")
+    play.connect("c")
+    assert [start.node for start in only(e.Start, play.connect("b2"))] == ["c", "b2", "a"]
 
 
 def test_a_program_without_inputs_and_outputs_neither_waits_nor_is_waited_for() -> None:

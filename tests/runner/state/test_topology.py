@@ -37,6 +37,16 @@ def test_a_node_that_is_gone_gives_its_place_up() -> None:
     assert topology.node_slots == {"b": 1}
 
 
+def test_readers_come_first_also_where_a_node_has_two_readers() -> None:
+    topology = Topology(graph(A, node("d", "b", "c"), node("b", "a"), node("c", "b")))
+    assert topology.readers_first() == ["d", "c", "b", "a"]
+
+
+def test_a_cycle_has_an_order_too() -> None:
+    topology = Topology(graph(node("a", "c"), node("b", "a"), node("c", "b"), node("e", "c")))
+    assert sorted(topology.readers_first()) == ["a", "b", "c", "e"]
+
+
 def test_every_change_raises_the_version() -> None:
     topology = Topology(graph(A, B))
     topology.apply(topology.dataflow)

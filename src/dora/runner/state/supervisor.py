@@ -241,7 +241,9 @@ class Supervisor:
     def _open_barrier(self, now_ns: int) -> list[Effect]:
         self._start_ns = now_ns
         note = Note("all nodes are ready, starting dataflow", "debug")
-        return [note, *self._start(self.lives.values(), now_ns)]
+        # a node that sends takes the processor from us: whoever comes behind it would start with a full queue
+        names = dict.fromkeys([*self.topology.readers_first(), *self.lives])
+        return [note, *self._start([self.lives[name] for name in names if name in self.lives], now_ns)]
 
     def _start(self, lives: Iterable[NodeLife], now_ns: int) -> list[Effect]:
         """Release those who wait; behind a stop the STOP event is the first that they see."""

@@ -91,6 +91,24 @@ class Topology:
         """The node of that name, as it is stated now."""
         return next((plan for plan in self.dataflow.nodes if plan.id == node), None)
 
+    def readers_first(self) -> list[str]:
+        """The nodes in such an order that none comes after one that feeds it; a cycle begins anywhere."""
+        readers: dict[str, list[str]] = {}
+        for route in self.routes:
+            readers.setdefault(route.sender, []).append(route.reader)
+        ordered: dict[str, None] = {}
+        seen: set[str] = set()
+        for name in self.node_slots:
+            path = [name]
+            while path:
+                node = path[-1]
+                if node in seen:
+                    ordered.setdefault(path.pop())
+                else:
+                    seen.add(node)
+                    path += [reader for reader in readers.get(node, ()) if reader not in seen]
+        return list(ordered)
+
     def apply(self, dataflow: Dataflow) -> Change:
         """From now on the graph is this one."""
         before = {str(node.id): node for node in self.dataflow.nodes}
