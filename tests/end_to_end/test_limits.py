@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import resource
+import signal
 from pathlib import Path
 
 import pytest
 
-from end_to_end.running import Flow
+from end_to_end.node_sources import COOPERATIVE, TICKER, TICKS
+from end_to_end.running import Flow, wait_until
 from end_to_end.scenarios import limits
 from end_to_end.scenarios.marks import hold
 
@@ -233,3 +236,33 @@ def test_reader_with_a_long_path_to_its_runtime_directory_and_a_large_descriptor
     assert len(config) < 1000
     assert run.stop().code == 0
     assert list(home.iterdir()) == []
+
+
+RESTARTED_READER = """
+from dora import Node
+
+node = Node()
+node.next()
+print("run", node.restart_count())
+for event in node:
+    pass
+"""
+
+
+def test_nodes_go_on_while_the_runner_has_no_descriptors_and_a_restart_waits_for_some(flow: Flow) -> None:
+    flow.node("sender", TICKER, inputs=TICKS, outputs=["out"])
+    flow.node("reader", RESTARTED_READER, inputs={"in": "sender/out"}, restart_policy="on-failure")
+    flow.node("other", COOPERATIVE, inputs={"in": "sender/out"})
+    run = flow.start()
+    run.wait_said("reader", "run 0")
+    runner = run.process.pid
+    limits = resource.prlimit(runner, resource.RLIMIT_NOFILE)
+    resource.prlimit(runner, resource.RLIMIT_NOFILE, (3, limits[1]))
+    os.kill(run.nodes()["reader"], signal.SIGKILL)
+    wait_until(lambda: "it is tried again until it can be done" in run.stdout(), what="the word about it")
+    seen = len(run.said("other"))
+    wait_until(lambda: "INPUT in" in run.said("other")[seen:], what="messages of the sender meanwhile")
+    resource.prlimit(runner, resource.RLIMIT_NOFILE, limits)
+    run.wait_said("reader", "run 1")
+    assert run.stop().code == 0, run.wait()
+    assert run.stdout().count("Too many open files") == 2, run.stdout()

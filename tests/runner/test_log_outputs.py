@@ -72,6 +72,7 @@ class Bench:
         self.readers: dict[str, Reader] = {}
         for number, route in enumerate(routes_of(dataflow), start=1):
             self.readers[route.input] = Reader(self.wiring, route, number)
+            self.outputs.open(route.sender, route.output)
             self.outputs.add_edge(route.sender, self.wiring.writer(Edge(number, route), 0))
 
     def _arena(self, sender: str, output: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -182,4 +182,20 @@ def test_a_dropped_link_is_not_reported_as_lost(place: Place) -> None:
     place.server.drop("a")
     place.turn()
     assert control.receive(client) == (b"", [])
+    assert place.told == [s.NodeSaidHello("a")]
+
+
+def test_nodes_that_come_when_there_are_no_descriptors_are_told_so_and_the_user_once(
+    place: Place, few: Callable[[int | None], None]
+) -> None:
+    callers = [place.connect() for _ in range(2)]
+    for caller in callers:
+        control.send(caller, messages.encode(messages.Hello("a", "secret", 42, messages.VERSION)))
+    few(0)
+    place.turn()
+    few(None)
+    text = "dora cannot connect a node: Too many open files (limit: `ulimit -n` where dora was started)"
+    assert [answer(caller) for caller in callers] == [messages.StartFailed(text)] * 2
+    assert place.warned == [text]
+    place.hello()
     assert place.told == [s.NodeSaidHello("a")]

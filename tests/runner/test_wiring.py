@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from dora.errors import ResourceError
 from dora.messages import node_runner as messages
 from dora.runner.effects import Edge, Route
 from dora.runner.wiring import Parcel, Wiring
+from dora.transport.pipes import RECORD_BYTES
 
 ROUTE = Route("a", "a", "out", "b", "in", slot=5, queue_size=10, is_lossless=True, is_stated=True)
 EDGE = Edge(7, ROUTE)
@@ -113,3 +115,64 @@ def test_forgetting_an_edge_ends_it_for_the_one_who_has_it(wiring: Wiring) -> No
     assert os.read(reader.owned[0], 100) == b""
     close(reader)
     wiring.forget(EDGE)
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_a_sender_that_could_not_be_given_its_ends_gets_them_when_there_are_descriptors(
+    wiring: Wiring, few: Callable[[int | None], None], count: int
+) -> None:
+    few(count)
+    with pytest.raises((ResourceError, OSError)):
+        wiring.writer(EDGE, 0)
+    few(None)
+    close(wiring.writer(EDGE, 0), wiring.reader(EDGE))
+
+
+def test_a_reader_that_could_not_be_given_its_ends_gets_them_when_there_are_descriptors(
+    wiring: Wiring, few: Callable[[int | None], None]
+) -> None:
+    wiring.output("a", "out")
+    sender = wiring.writer(EDGE, 0)
+    os.write(sender.owned[1], b"record")
+    few(0)
+    with pytest.raises((ResourceError, OSError)):
+        wiring.reader(EDGE)
+    few(None)
+    reader = wiring.reader(EDGE)
+    assert os.read(reader.owned[0], 100) == b"record"
+    close(sender, reader)
+
+
+def test_the_end_of_a_sender_takes_no_descriptor(wiring: Wiring, few: Callable[[int | None], None]) -> None:
+    arena = os.dup(wiring.output("a", "out").lent[0])
+    close(wiring.writer(EDGE, 0))
+    few(0)
+    wiring.close_outputs("a")
+    few(None)
+    reader = wiring.reader(EDGE)
+    assert same_file(arena, reader.owned[2])
+    os.close(arena)
+    close(reader)
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+@pytest.mark.parametrize("is_writer", [True, False])
+def test_an_end_whose_run_is_over_is_closed_and_the_other_side_gets_its_own(
+    wiring: Wiring, is_writer: bool, is_made: bool
+) -> None:
+    wiring.output("a", "out")
+    before = open_fds()
+    if not is_made:
+        wiring.abandon(EDGE, is_writer=is_writer)
+    close(wiring.reader(EDGE) if is_writer else wiring.writer(EDGE, 0))
+    if is_made:
+        wiring.abandon(EDGE, is_writer=is_writer)
+    assert open_fds() == before
+
+
+def test_messages_that_wait_for_a_reader_are_counted(wiring: Wiring) -> None:
+    sender = wiring.writer(EDGE, 0)
+    os.write(sender.owned[1], bytes(3 * RECORD_BYTES))
+    assert wiring.queued(EDGE) == 3
+    close(sender, wiring.reader(EDGE))
+    assert wiring.queued(EDGE) == 0

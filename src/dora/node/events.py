@@ -65,7 +65,7 @@ def node_failed(source: str, text: str, inputs: list[str]) -> Event:
 
 
 def node_restarted(source: str) -> Event:
-    """A node that feeds this one crashed and is being restarted."""
+    """The process of a node that feeds this one has ended, and it is being started again."""
     return Event(type="NODE_RESTARTED", id=source, kind="dora")
 
 

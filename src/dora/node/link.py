@@ -119,8 +119,9 @@ class Link:
         try:
             control.send(connection, messages.encode(hello))
         except OSError as error:
+            reason = _last_word(connection) or f"The runner refused this node: {error}"
             connection.close()
-            raise NodeError(f"The runner refused this node: {error}") from error
+            raise NodeError(reason) from error
         return connection
 
     def wire(self) -> None:
@@ -347,6 +348,15 @@ class Link:
         """In a forked child: leave the parent's link alone."""
         self.is_forked = True
         self._close_fds()
+
+
+def _last_word(connection: socket.socket) -> str:
+    """Why the runner hung up before we had said who we are, or ""."""
+    with contextlib.suppress(DoraError, OSError, msgspec.MsgspecError):
+        said = messages.decode_to_node(control.receive(connection)[0])
+        if isinstance(said, messages.StartFailed):
+            return said.reason
+    return ""
 
 
 def _hint_for_children() -> str:

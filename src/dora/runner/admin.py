@@ -98,7 +98,11 @@ class AdminServer:
         """Send to one visitor; nothing happens when they have left."""
         if visitor.socket.fileno() < 0:
             return
-        payload, fds, is_owned = _packed(message, fds)
+        try:
+            payload, fds, is_owned = _packed(message, fds)
+        except OSError:  # there is no descriptor for a long answer
+            self._hang_up(visitor)
+            return
         try:
             if not visitor.outbox and self._try_send(visitor, payload, fds):
                 return

@@ -136,6 +136,12 @@ class ForgetEdge(msgspec.Struct, frozen=True):
     edge: Edge
 
 
+class DropQueue(msgspec.Struct, frozen=True):
+    """As `ForgetEdge`, and what is queued on it counts as dropped: its reader was away for too long."""
+
+    edge: Edge
+
+
 class CloseOutputs(msgspec.Struct, frozen=True):
     """That run of the node sends nothing more: let go of its arenas and of its link."""
 
@@ -212,6 +218,7 @@ Effect = Union[
     RemoveEdge,
     RetireEdge,
     ForgetEdge,
+    DropQueue,
     CloseOutputs,
     SendParam,
     DismissGuest,

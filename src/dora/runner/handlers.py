@@ -1,13 +1,15 @@
 """Carries out what the rules want: a table from effect to act.
 
-Strategy: thin.  A node whose wiring the machine refuses (no descriptors left, a pipe that may not be that deep) is told
-so instead of being wired; its `Node()` raises with that text, and the rules see an ordinary failed start.
+Strategy: thin.  A node that starts and whose wiring the machine refuses (no descriptors left, a pipe that may not be
+that deep) is told so instead of being wired; its `Node()` raises with that text, and the rules see an ordinary failed
+start.  A node that runs is no worse off for such a want: its new edges wait (`arrears.py`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from dora import env
@@ -16,6 +18,8 @@ from dora.dataflow.descriptor import Node, TimerSource
 from dora.errors import ResourceError
 from dora.messages import node_runner as messages
 from dora.runner import effects as e
+from dora.runner import stimuli as s
+from dora.runner.arrears import Arrears, describe_want
 from dora.runner.crew import Crew
 from dora.runner.guests import Guests
 from dora.runner.operators import operator_configs
@@ -35,6 +39,8 @@ class Handlers:
         is_finished: the rules said that the run is over.
         taps: who looks at outputs from outside.
         guests: who publishes on outputs from outside.
+        arrears: what running nodes have not been given yet, because there are no descriptors for it.
+        refusals: what could not be done, for the rules.
     """
 
     def __init__(
@@ -49,12 +55,15 @@ class Handlers:
         self.is_finished = False
         self.taps: Final = Taps()
         self.guests: Final = Guests(crew.wiring)
+        self.arrears: Final = Arrears(lambda text, node: show(e.Note(text, "error", node)))
+        self.refusals: Final[list[s.Stimulus]] = []
         self._launcher = crew.launcher
         self._server = crew.server
         self._wiring = crew.wiring
         self._page = page
         self._log_outputs = crew.log_outputs
         self._show = show
+        self._starting: set[str] = set()
         self._refused: set[str] = set()
         self._topology = topology
         self._acts: Final[dict[type, Callable[[Any], None]]] = {
@@ -70,8 +79,9 @@ class Handlers:
             e.SendVerdict: self._send_verdict,
             e.RemoveEdge: lambda effect: self._end_edge(effect.edge, is_read=False),
             e.RetireEdge: lambda effect: self._end_edge(effect.edge, is_read=True),
-            e.ForgetEdge: lambda effect: self._wiring.forget(effect.edge),
-            e.CloseOutputs: lambda effect: self._wiring.close_outputs(effect.node),
+            e.ForgetEdge: self._forget_edge,
+            e.DropQueue: self._drop_queue,
+            e.CloseOutputs: self._close_outputs,
             e.SendParam: lambda effect: self._say(effect.node, messages.Param(effect.key, effect.value)),
             e.DismissGuest: lambda effect: self.guests.dismiss(effect.guest),
             e.SendStop: lambda effect: self._say(effect.node, messages.Stop()),
@@ -92,13 +102,18 @@ class Handlers:
         self._server.send(node, Parcel(message))
 
     def _spawn(self, effect: e.SpawnNode) -> None:
-        self._launcher.spawn(effect.node)
+        try:
+            self._launcher.spawn(effect.node)
+        except ResourceError as error:
+            code = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+            self.refusals.append(s.SpawnRefused(effect.node, code, str(error)))
 
     def _open_link(self, effect: e.OpenLink) -> None:
         slot, node = self._topology.node_slots[effect.node], self._topology.plan(effect.node)
         if node is None:
             return
         self._refused.discard(effect.node)
+        self._starting.add(effect.node)
         self._page.clear_node(slot)
         config = self._config(slot, node, effect)
         try:
@@ -130,64 +145,90 @@ class Handlers:
         )
 
     def _give_writer(self, effect: e.GiveWriter) -> None:
-        sender = effect.edge.route.sender
-        self._give(sender, lambda: self._wiring.writer(effect.edge, effect.replaces))
+        edge, sender = effect.edge, effect.edge.route.sender
+        if is_runner_sender(sender):
+            self.arrears.do(sender, lambda: self._write_ourselves(edge, effect.replaces))
+        else:
+            self._give(edge, lambda: self._wiring.writer(edge, effect.replaces), is_writer=True)
+
+    def _write_ourselves(self, edge: e.Edge, replaces: int) -> None:
+        self._log_outputs.open(edge.route.sender, edge.route.output)
+        self._log_outputs.add_edge(edge.route.sender, self._wiring.writer(edge, replaces))
 
     def _give_reader(self, effect: e.GiveReader) -> None:
-        self._give(effect.edge.route.reader, lambda: self._wiring.reader(effect.edge))
+        self._give(effect.edge, lambda: self._wiring.reader(effect.edge), is_writer=False)
 
-    def _give(self, node: str, make: Callable[[], Parcel]) -> None:
-        if node in self._refused:
-            return
-        try:
-            parcel = make()
-        except (ResourceError, OSError) as error:
-            self._refuse(node, error)
-            return
-        if is_tap(node):
-            self.taps.give(node, parcel)
-        elif is_guest(node):
-            self.guests.give(node, parcel)
-        elif is_runner_sender(node):
-            self._log_outputs.add_edge(node, parcel)
+    def _give(self, edge: e.Edge, make: Callable[[], Parcel], *, is_writer: bool) -> None:
+        node = edge.route.sender if is_writer else edge.route.reader
+        give = self.taps.give if is_tap(node) else self.guests.give if is_guest(node) else self._server.send
+        undo = partial(self._wiring.abandon, edge, is_writer=is_writer)
+        if not (is_tap(node) or is_guest(node) or node in self._starting):
+            self.arrears.do(node, lambda: give(node, make()), undo)
+        elif node in self._refused:
+            undo()
         else:
-            self._server.send(node, parcel)
+            try:
+                give(node, make())
+            except (ResourceError, OSError) as error:
+                undo()
+                self._refuse(node, error)
 
     def _refuse(self, node: str, error: Exception) -> None:
+        why = describe_want(error)
         if is_tap(node):
-            self.taps.refuse(node, str(error))
+            self.taps.refuse(node, why)
             return
         if is_guest(node):
-            self.guests.refuse(node, str(error))
+            self.guests.refuse(node, why)
             return
         self._refused.add(node)
-        self._show(e.Note(str(error), "error", node))
-        self._say(node, messages.StartFailed(str(error)))
+        self._show(e.Note(why, "error", node))
+        self._say(node, messages.StartFailed(why))
 
     def _end_wiring(self, effect: e.EndWiring) -> None:
+        self._starting.discard(effect.node)
         if effect.node not in self._refused:
             self._say(effect.node, messages.Wired())
 
     def _send_verdict(self, effect: e.SendVerdict) -> None:
         edge = effect.edge
-        if is_runner_sender(edge.route.sender):
-            self._log_outputs.close_edge(edge.route.sender, edge.number)
+        sender, reader = edge.route.sender, edge.route.reader
+        if is_runner_sender(sender):
+            self.arrears.do(sender, lambda: self._log_outputs.close_edge(sender, edge.number))
         verdict = messages.EdgeVerdict(edge.number, effect.verdict, effect.error, effect.run)
-        if is_tap(edge.route.reader):
-            self.taps.tell(edge.route.reader, verdict)
+        if is_tap(reader):
+            self.taps.tell(reader, verdict)
         else:
-            self._say(edge.route.reader, verdict)
+            self.arrears.do(reader, lambda: self._say(reader, verdict))
 
     def _end_edge(self, edge: e.Edge, *, is_read: bool) -> None:
         """Tell its sender that it is over; `is_read`: its reader still reads what is queued."""
         sender = edge.route.sender
-        if is_runner_sender(sender):
+        over = messages.RemoveOutputEdge(edge.number, is_read)
+        if is_guest(sender):
+            self.guests.end_edge(sender, over)
+        elif is_runner_sender(sender):
             end = self._log_outputs.retire_edge if is_read else self._log_outputs.close_edge
-            end(sender, edge.number)
-        elif is_guest(sender):
-            self.guests.end_edge(sender, messages.RemoveOutputEdge(edge.number, is_read))
+            self.arrears.do(sender, lambda: end(sender, edge.number))
         else:
-            self._say(sender, messages.RemoveOutputEdge(edge.number, is_read))
+            self.arrears.do(sender, lambda: self._say(sender, over))
+
+    def _forget_edge(self, effect: e.ForgetEdge) -> None:
+        """After what its ends are still to be given of it."""
+        edge = effect.edge
+        behind = [end for end in (edge.route.sender, edge.route.reader) if self.arrears.is_behind(end)]
+        forget = partial(self._wiring.forget, edge)
+        self.arrears.do(behind[0] if behind else edge.route.sender, forget, forget)
+
+    def _drop_queue(self, effect: e.DropQueue) -> None:
+        self._page.count_dropped(effect.edge.route.slot, self._wiring.queued(effect.edge))
+        self._wiring.forget(effect.edge)
+
+    def _close_outputs(self, effect: e.CloseOutputs) -> None:
+        """Of that run, which is given nothing more."""
+        self._starting.discard(effect.node)
+        self.arrears.forget(effect.node)
+        self._wiring.close_outputs(effect.node)
 
     def _kill_all(self, _: e.KillAll) -> None:
         for name in self._topology.node_slots:

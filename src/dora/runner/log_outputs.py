@@ -93,14 +93,20 @@ class LogOutputs:
         self._clock = HybridClock()
         self._outputs: dict[tuple[str, str], _LogOutput] = {}
 
+    def open(self, sender: str, output: str) -> None:
+        """Make ready to send on that output.
+
+        Raises:
+            ResourceError, OSError: there are no descriptors left.
+        """
+        if (sender, output) not in self._outputs:
+            self._outputs[sender, output] = _LogOutput(Arena(*self._make_arena(sender, output)))
+
     def add_edge(self, sender: str, parcel: Parcel) -> None:
-        """Take over the sender's ends of an edge."""
+        """Take over the sender's ends of an edge of an output that is open."""
         message = parcel.message
         assert isinstance(message, messages.AddOutputEdge)  # what `Wiring.writer` makes
-        key = (sender, message.output)
-        if key not in self._outputs:
-            self._outputs[key] = _LogOutput(Arena(*self._make_arena(*key)))
-        output = self._outputs[key]
+        output = self._outputs[sender, message.output]
         queue_read, queue_write, release_read = parcel.owned
         counters = (self._page.words, self._page.edge_word(message.slot))
         edge = SendEdge(

@@ -3,7 +3,8 @@
 Strategy: a connection is nobody until its first message is a `Hello` with the token of a node of this run and our
 version; everything else is turned away without harm.  Messages to a node are sent at once, or wait in order while its
 socket is full; a message keeps its descriptors until it is sent.  After each one the node's word in the counters page
-moves, so that the node looks at its socket at its next call.
+moves, so that the node looks at its socket at its next call.  When descriptors run out, one is held in reserve to tell
+whoever connects why that cannot be done, so the loop never spins on a listener that cannot be served.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -65,6 +67,9 @@ class NodeServer:
         tell: takes stimuli, in the order in which the nodes said them.
         announce: moves the word of a node slot in the counters page.
         warn: takes a line for the user.
+
+    Attributes:
+        is_deaf: nobody can connect before `listen_again`.
     """
 
     def __init__(
@@ -86,6 +91,9 @@ class NodeServer:
         self._extensions = Extensions()
         self._links: dict[str, _Link] = {}
         self._strangers: dict[_Link, None] = {}
+        self.is_deaf = False
+        self._reserve = _reserve()
+        self._is_want_told = False
         reactor.add_reader(listener.fileno(), self._accept)
 
     def send(self, node: str, parcel: Parcel) -> None:
@@ -140,19 +148,55 @@ class NodeServer:
             self._close(link)
         self._links.clear()
         self._strangers.clear()
+        _close_all([self._reserve] if self._reserve >= 0 else [])
+        self._reserve = -1
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTS_AT_ONCE):
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
+            except BlockingIOError:
                 return
+            except OSError as error:
+                self._turn_away(error)
+                return
+            self._is_want_told = False
             connection.setblocking(False)
             link = _Link(connection)
             if len(self._strangers) >= _MOST_STRANGERS + len(self._identities):
                 self._lose(next(iter(self._strangers)))
             self._strangers[link] = None
             self._reactor.add_reader(link.fd, partial(self._read, link))
+
+    def _turn_away(self, error: OSError) -> None:
+        """No descriptor is left: take one caller with the one in reserve, say why, and hang up."""
+        callers = select.poll()
+        callers.register(self._listener, select.POLLIN)
+        if not callers.poll(0):
+            return  # the kernel wants a descriptor before it looks whether anybody is there
+        reason = f"dora cannot connect a node: {error.strerror} (limit: `ulimit -n` where dora was started)"
+        if not self._is_want_told:
+            self._is_want_told = True
+            self._warn(reason)
+        _close_all([self._reserve] if self._reserve >= 0 else [])
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            self.is_deaf = True
+            self._reactor.remove_reader(self._listener.fileno())
+        else:
+            with connection, contextlib.suppress(DoraError, OSError):
+                connection.setblocking(False)
+                with contextlib.suppress(DoraError, OSError):
+                    _close_all(control.receive(connection)[1])  # what is not read takes our answer with it
+                control.send(connection, messages.encode(messages.StartFailed(reason)))
+        self._reserve = _reserve()
+
+    def listen_again(self) -> None:
+        """After a while, when not even the descriptor in reserve was of use."""
+        if self.is_deaf:
+            self.is_deaf = False
+            self._reactor.add_reader(self._listener.fileno(), self._accept)
 
     def _read(self, link: _Link) -> bool:
         """Take one message; False when there was none."""
@@ -250,8 +294,15 @@ class NodeServer:
         if not link.outbox and _try_send(link.socket, payload, parcel.owned + parcel.lent):
             _close_all(parcel.owned)
             return
-        kept = parcel.owned + tuple(os.dup(fd) for fd in parcel.lent)
-        link.outbox.append((payload, kept))
+        kept = list(parcel.owned)
+        try:
+            kept += [os.dup(fd) for fd in parcel.lent]
+        except OSError as error:
+            _close_all(kept)
+            self._warn(f"node `{link.node}` cannot be connected: {error.strerror} (limit: `ulimit -n`)")
+            self._lose(link)
+            return
+        link.outbox.append((payload, tuple(kept)))
         self._reactor.add_writer(link.fd, partial(self._flush, link))
 
     def _flush(self, link: _Link) -> None:
@@ -293,3 +344,11 @@ def _is_too_many_in_flight(error: OSError) -> bool:
 def _close_all(fds: tuple[int, ...] | list[int]) -> None:
     for fd in fds:
         os.close(fd)
+
+
+def _reserve() -> int:
+    """A descriptor to have one when there is none, or -1."""
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1

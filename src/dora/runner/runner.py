@@ -80,11 +80,13 @@ class Runner:
     ) -> None:
         self._launcher = launcher
         stated = options.exits_when_nodes_finish
+        self._wiring = Wiring()
         self._supervisor = supervisor = Supervisor(
             launcher.dataflow,
             grace_s=options.grace_s,
             drains_timers=launcher.dataflow.exit_when_nodes_finish if stated is None else stated,
             params=reception.params,
+            queued=self._wiring.queued,
         )
         self._reactor = reactor
         self._console = console
@@ -93,7 +95,6 @@ class Runner:
         self._began_ns = time.monotonic_ns()
         self._narrator = Narrator(progress, supervisor, self._began_ns / NS_PER_S)
         self._page = CountersPage.create()
-        self._wiring = Wiring()
         self._server = self._make_server()
         self._log_outputs = LogOutputs(launcher.dataflow, launcher.dataflow_id, self._page, self._own_arena)
         self._log_dir = launcher.dataflow.working_dir / places.FOLDER / launcher.dataflow_id
@@ -236,7 +237,7 @@ class Runner:
         tick_s = self._progress.next_tick_s()
         due.append(None if tick_s is None else seconds_ns(tick_s))
         known = [due_ns for due_ns in due if due_ns is not None]
-        if self._watching.is_needed or known:
+        if self._watching.is_needed or known or self._handlers.arrears or self._server.is_deaf:
             known.append(now_ns + SWEEP_NS)
         return max(0, min(known) - now_ns) if known else None
 
@@ -245,6 +246,8 @@ class Runner:
 
     def _look_around(self, now_ns: int) -> None:
         self._pipes.resume()
+        self._handlers.arrears.try_again()
+        self._server.listen_again()
         stop_ns = self._stop_after_due_ns()
         if stop_ns is not None and now_ns >= stop_ns:
             self._stop_after_ns = None
@@ -260,6 +263,8 @@ class Runner:
     def _tell(self, stimulus: s.Stimulus) -> None:
         now_ns = time.monotonic_ns()
         self._handlers.apply(self._supervisor.on(stimulus, now_ns))
+        while self._handlers.refusals:
+            self._handlers.apply(self._supervisor.on(self._handlers.refusals.pop(), now_ns))
         self._serve_log_readers()
         node = getattr(stimulus, "node", None)
         self._narrator.follow(node, now_ns / NS_PER_S)

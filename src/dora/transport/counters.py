@@ -156,6 +156,11 @@ class CountersPage:
         for index in range(_EDGE_BYTES // 8):
             self.words[at + index] = 0
 
+    def count_dropped(self, slot: int, count: int) -> None:
+        """Messages of that edge will not reach its reader; only while it has no sender (runner only)."""
+        at = self.edge_word(slot) + EDGE_DROPPED
+        self.words[at] = (self.words[at] + count) & WORD_MASK
+
     def close(self) -> None:
         """Unmap; no view of `words` may be used afterwards."""
         if self.fd >= 0:

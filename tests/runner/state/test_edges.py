@@ -6,7 +6,7 @@ import pytest
 
 from dora.messages import node_runner as m
 from dora.runner import effects as e
-from dora.runner.state.edges import EdgeBook
+from dora.runner.state.edges import MOST_QUEUES, EdgeBook
 
 ROUTE = e.Route("a", "a", "out", "b", "in", slot=0, queue_size=10)
 LOOP = e.Route("a", "a", "out", "a", "in", slot=0, queue_size=10)
@@ -16,8 +16,13 @@ def edge(number: int) -> e.Edge:
     return e.Edge(number, ROUTE)
 
 
+def one(_: e.Edge) -> int:
+    """In every queue that no reader has yet there is a message."""
+    return 1
+
+
 def play(history: list[tuple[str, ...]], route: e.Route = ROUTE) -> list[list[e.Effect]]:
-    book = EdgeBook([route])
+    book = EdgeBook([route], one)
     return [book.connect(step[1]) if step[0] == "connect" else book.leave(*step[1:]) for step in history]
 
 
@@ -154,7 +159,7 @@ def test_a_restarted_reader_that_was_never_written_to_waits_on_a_new_edge() -> N
 
 
 def test_inputs_are_closed_when_every_sender_has_ended_for_good() -> None:
-    book = EdgeBook([ROUTE, e.Route("c", "c", "out", "b", "other", slot=1, queue_size=1)])
+    book = EdgeBook([ROUTE, e.Route("c", "c", "out", "b", "other", slot=1, queue_size=1)], one)
     book.leave("a", m.CLOSED)
     book.leave("c", m.RESTARTING)
     assert not book.are_inputs_closed("b")
@@ -191,7 +196,7 @@ def tapped() -> e.Edge:
 
 
 def test_a_tap_reads_a_running_sender_and_leaves() -> None:
-    book = EdgeBook([])
+    book = EdgeBook([], one)
     book.connect("a")
     assert book.attach(TAP) == [e.GiveWriter(tapped()), e.GiveReader(tapped())]
     assert book.detach(TAP) == [e.RemoveEdge(tapped())]
@@ -200,13 +205,13 @@ def test_a_tap_reads_a_running_sender_and_leaves() -> None:
 
 
 def test_a_tap_waits_for_a_sender_that_is_not_there_yet() -> None:
-    book = EdgeBook([])
+    book = EdgeBook([], one)
     assert book.attach(TAP) == [e.GiveReader(tapped())]
     assert book.connect("a") == [e.GiveWriter(tapped())]
 
 
 def test_a_tap_goes_on_with_the_next_run_of_its_sender() -> None:
-    book = EdgeBook([])
+    book = EdgeBook([], one)
     book.connect("a")
     book.attach(TAP)
     assert book.leave("a", m.RESTARTING) == [e.SendVerdict(tapped(), m.RESTARTING, "", 1)]
@@ -214,7 +219,7 @@ def test_a_tap_goes_on_with_the_next_run_of_its_sender() -> None:
 
 
 def test_a_tap_on_a_sender_that_has_ended_is_told_so() -> None:
-    book = EdgeBook([])
+    book = EdgeBook([], one)
     book.connect("a")
     book.leave("a", m.CLOSED)
     assert book.attach(TAP) == [
@@ -225,7 +230,76 @@ def test_a_tap_on_a_sender_that_has_ended_is_told_so() -> None:
 
 
 def test_a_tap_that_leaves_before_its_sender_came_leaves_nothing() -> None:
-    book = EdgeBook([])
+    book = EdgeBook([], one)
     book.attach(TAP)
     assert book.detach(TAP) == [e.ForgetEdge(tapped())]
     assert book.connect("a") == []
+
+
+def crash(book: EdgeBook, times: int) -> list[e.Effect]:
+    """The sender runs and crashes; returns what was done at its last end."""
+    for _ in range(times):
+        book.connect("a")
+        effects = book.leave("a", m.RESTARTING)
+    return effects
+
+
+def lossless(queue_size: int) -> e.Route:
+    return e.Route("a", "a", "out", "b", "in", slot=0, queue_size=queue_size, is_lossless=True)
+
+
+def test_of_the_queues_for_an_absent_reader_the_oldest_go_when_newer_ones_fill_its_queue() -> None:
+    book = EdgeBook([ROUTE], lambda edge: 4)
+    assert crash(book, 3) == []
+    assert crash(book, 1) == [e.DropQueue(edge(1))]
+    given = [effect.edge.number for effect in book.connect("b") if isinstance(effect, e.GiveReader)]
+    assert given == [2, 3, 4]
+
+
+def test_an_empty_queue_is_not_kept_for_an_absent_reader_who_is_told_of_a_final_end_all_the_same() -> None:
+    book = EdgeBook([ROUTE], lambda edge: 0)
+    assert crash(book, 2) == [e.DropQueue(edge(2))]
+    book.leave("a", m.FAILED, "why")
+    assert book.connect("b") == [
+        e.GiveReader(edge(3)),
+        e.ForgetEdge(edge(3)),
+        e.SendVerdict(edge(3), m.FAILED, "why", 3),
+    ]
+
+
+def test_queues_of_so_many_runs_are_kept_however_deep_the_queue_of_the_absent_reader_is() -> None:
+    book = EdgeBook([e.Route("a", "a", "out", "b", "in", slot=0, queue_size=1000)], one)
+    assert crash(book, MOST_QUEUES) == []
+    dropped = crash(book, 1)
+    assert [effect.edge.number for effect in dropped if isinstance(effect, e.DropQueue)] == [1]
+
+
+def test_nothing_lossless_is_let_go_and_the_sender_has_to_wait_until_it_is_read() -> None:
+    book = EdgeBook([lossless(2)], one)
+    assert crash(book, MOST_QUEUES - 1) == []
+    assert book.unread_by("a") is None
+    assert crash(book, 1) == []
+    assert book.unread_by("a") == lossless(2)
+    book.connect("b")
+    assert book.unread_by("a") is None
+
+
+def test_readers_are_told_of_a_run_that_ended_before_it_was_wired() -> None:
+    history = [("connect", "a"), ("connect", "b"), ("leave", "a", m.RESTARTING), ("leave", "a", m.RESTARTING)]
+    assert play([*history, ("connect", "a")])[3:] == [
+        [e.GiveReader(edge(2)), e.ForgetEdge(edge(2)), e.SendVerdict(edge(2), m.RESTARTING, "", 2)],
+        [e.GiveWriter(edge(3)), e.GiveReader(edge(3))],
+    ]
+
+
+def test_a_reader_that_waits_for_a_sender_is_told_of_its_restart_and_gets_the_next_edge() -> None:
+    history = [("connect", "b"), ("leave", "a", m.RESTARTING), ("connect", "a")]
+    assert play(history)[1:] == [
+        [e.ForgetEdge(edge(1)), e.SendVerdict(edge(1), m.RESTARTING, "", 1)],
+        [e.GiveWriter(edge(2)), e.GiveReader(edge(2))],
+    ]
+
+
+def test_an_absent_reader_is_not_told_of_a_run_that_ended_before_it_was_wired() -> None:
+    history = [("connect", "a"), ("connect", "b"), ("leave", "b", m.RESTARTING), ("leave", "a", m.RESTARTING)]
+    assert play([*history, ("leave", "a", m.RESTARTING)])[4] == []

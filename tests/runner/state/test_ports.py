@@ -17,7 +17,7 @@ OTHER = e.Route("rt", "rt", "b/out", "plot", "other", slot=2, queue_size=10)
 
 def connected() -> tuple[EdgeBook, dict[e.Route, e.Edge]]:
     """A book in which camera, rt and plot are connected, and the edges that were handed over."""
-    book = EdgeBook([IN, OUT, OTHER])
+    book = EdgeBook([IN, OUT, OTHER], lambda edge: 1)
     effects = [effect for name in ("camera", "rt", "plot") for effect in book.connect(name)]
     return book, {effect.edge.route: effect.edge for effect in effects if isinstance(effect, e.GiveReader)}
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+
 from histories import A, B, Play, kinds, only, verdicts
 
 from dora.dataflow.descriptor import RestartPolicy
 from dora.messages.node_runner import CLOSED, RESTARTING
 from dora.runner import effects as e
 from dora.runner import stimuli as s
+from dora.runner.state.edges import MOST_QUEUES
 
 ALWAYS = A._replace(restart=RestartPolicy("always"))
 
@@ -64,3 +67,56 @@ def test_a_reader_that_closed_its_node_long_before_it_crashes_is_restarted() -> 
     play.tell(s.OutputsClosed("b"))
     play.pass_time(3.0)
     assert only(e.SpawnNode, play.exit("b", 1)) == [e.SpawnNode("b", 1)]
+
+
+def test_readers_hear_of_each_restart_also_of_runs_that_end_before_they_connect() -> None:
+    play = Play(ALWAYS, B)
+    play.run("a", "b")
+    for _ in range(3):
+        assert verdicts(play.exit("a", 1)) == [(RESTARTING, "")]
+        play.tell(s.NodeSpawned("a", 2000))
+
+
+def crash_while_lossless_reader_is_away(play: Play) -> None:
+    play.run("a", "b")
+    play.exit("b", 1)
+    for _ in range(MOST_QUEUES - 1):
+        play.exit("a", 1)
+        play.tell(s.NodeSpawned("a", 2000))
+        play.connect("a")
+
+
+def slow_and_lossless() -> Play:
+    policy = RestartPolicy("on-failure", delay_s=1000.0)
+    port = B.inputs["a"]._replace(queue_policy="backpressure")
+    return Play(ALWAYS, B._replace(restart=policy, inputs={"a": port}))
+
+
+def test_a_sender_is_held_back_while_a_lossless_reader_is_away_for_too_many_of_its_runs() -> None:
+    play = slow_and_lossless()
+    crash_while_lossless_reader_is_away(play)
+    assert only(e.SpawnNode, play.exit("a", 1)) == []
+    assert "waits with its restart until `b` is back and reads what its runs have left in lossless" in play.notes()
+    assert play.pass_time(1.0) == []
+    assert play.notes() == ""
+
+
+def test_a_sender_that_was_held_back_is_started_when_its_reader_is_back() -> None:
+    play = slow_and_lossless()
+    crash_while_lossless_reader_is_away(play)
+    play.exit("a", 1)
+    play.tell(s.NodeRestartRequested("b", 5.0), s.NodeSpawned("b", 3000))
+    play.connect("b")
+    assert play.pass_time(1.0) == [e.SpawnNode("a", MOST_QUEUES)]
+
+
+def test_a_node_that_cannot_be_started_for_want_of_descriptors_is_started_when_there_are_some() -> None:
+    play = Play(ALWAYS, B)
+    play.run("a", "b")
+    play.exit("a", 1)
+    refused = s.SpawnRefused("a", errno.EMFILE, "cannot start node `a`: Too many open files")
+    play.tell(refused)
+    assert play.notes() == "cannot start node `a`: Too many open files: it is tried again until it can be done"
+    assert play.pass_time(0.25) == [e.SpawnNode("a", 1)]
+    assert play.tell(refused) == []
+    assert play.notes() == ""

@@ -6,15 +6,21 @@ An edge whose other side is not there yet waits with the runner, so nothing that
 for the next run of a reader, too: its sender is given the new edge as soon as the old run has ended, and moves the
 queue there, so that the queue outlives a sender that ends before the reader is back.  Every edge that a reader was
 given gets at most one verdict.  No descriptors here: `wiring.py` holds those, by edge number.
+
+What ended runs of a sender have left for a reader that is not there costs descriptors, so it has a bound: no more than
+its queue could hold, of at most `MOST_QUEUES` runs; what is older is dropped and counted.  Of a lossless input nothing
+is dropped: a sender of which so many runs are unread is not started again before the reader is back (`unread_by`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from dora.messages.node_runner import CLOSED, RESTARTING
 from dora.runner.effects import (
+    DropQueue,
     Edge,
     Effect,
     ForgetEdge,
@@ -27,6 +33,8 @@ from dora.runner.effects import (
 )
 from dora.runner.state.routes import is_guest
 
+MOST_QUEUES: Final = 16
+"""of ended runs of one sender that are kept for one input: three descriptors each"""
 Verdict = tuple[str, str, int]
 """how a run of a sender ended, what is told of it, and the number of that ending: told once per reader"""
 
@@ -42,7 +50,13 @@ class _Entry:
 
     @property
     def is_over(self) -> bool:
-        return self.is_writer_ended and self.is_reader_ended
+        """Nothing is left to do about it: the reader has what is queued and the verdict, or wants neither."""
+        return self.is_writer_ended and (self.has_reader or self.is_reader_ended)
+
+    @property
+    def is_unread(self) -> bool:
+        """It holds what an ended run of the sender has left for a reader that is still to come."""
+        return self.has_writer and self.is_writer_ended and not self.has_reader and not self.is_reader_ended
 
     @property
     def promises_restart(self) -> bool:
@@ -56,7 +70,9 @@ class _Entry:
 class EdgeBook:
     """The edges of a run; its methods return what must be done, in order."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], queued: Callable[[Edge], int]) -> None:
+        """`queued` counts the messages in a queue that no reader has yet."""
+        self._queued: Final = queued
         self._outgoing: dict[str, list[Route]] = {}
         self._incoming: dict[str, list[Route]] = {}
         self._entries: dict[Route, list[_Entry]] = {}
@@ -289,10 +305,11 @@ class EdgeBook:
         entries = self._entries[route]
         is_heard = route.reader in self._connected
         is_promise_broken = is_final and bool(entries) and entries[-1].promises_restart
+        has_run = False
         for entry in entries:
             if entry.is_writer_ended or not (entry.has_writer or is_final):
                 continue
-            entry.is_writer_ended = True
+            has_run = entry.is_writer_ended = True
             entry.verdict = verdict
             if not entry.has_writer:
                 effects.append(ForgetEdge(entry.edge))
@@ -300,6 +317,9 @@ class EdgeBook:
                 effects.append(SendVerdict(entry.edge, *verdict))
         if is_promise_broken:
             effects += self._correct_verdict(route, verdict, is_heard)
+        elif not (is_final or has_run or self._sender_verdict(route)) and is_heard:
+            effects += self._tell_alone(route, verdict)  # a run that ended before it was wired
+        effects += self._let_go_of_oldest(route)
         self._tidy(route)
         return effects
 
@@ -309,12 +329,41 @@ class EdgeBook:
         if not last.has_reader:
             last.verdict = verdict
             return []
-        if not is_heard:
+        return self._tell_alone(route, verdict) if is_heard else []
+
+    def _tell_alone(self, route: Route, verdict: Verdict) -> list[Effect]:
+        """To a reader that is there, on an edge that nobody writes: the one that it waits on, or one more."""
+        if self._is_reader_ended(route):
             return []
-        entry = self._new(route)
+        last = self._entries[route][-1] if self._entries[route] else None
+        is_waited_on = last is not None and last.has_reader and not (last.has_writer or last.is_writer_ended)
+        entry = last if last is not None and is_waited_on else self._new(route)
+        given: list[Effect] = [] if is_waited_on else [GiveReader(entry.edge)]
         entry.has_reader = entry.is_writer_ended = True
         entry.verdict = verdict
-        return [GiveReader(entry.edge), ForgetEdge(entry.edge), SendVerdict(entry.edge, *verdict)]
+        return [*given, ForgetEdge(entry.edge), SendVerdict(entry.edge, *verdict)]
+
+    def _let_go_of_oldest(self, route: Route) -> list[Effect]:
+        """Of what is kept for an absent reader: empty queues, and what is older than what its queue could hold."""
+        effects: list[Effect] = []
+        kept = queues = 0
+        for entry in [entry for entry in reversed(self._entries[route]) if entry.is_unread]:
+            count = self._queued(entry.edge)
+            is_old = not route.is_lossless and (kept >= route.queue_size or queues >= MOST_QUEUES)
+            if is_old or not count:
+                effects.append(DropQueue(entry.edge))
+                self._entries[route].remove(entry)
+            else:
+                kept += count
+                queues += 1
+        return effects
+
+    def unread_by(self, sender: str) -> Route | None:
+        """A lossless route on which so much of ended runs of that sender is unread that another one has to wait."""
+        for route in self._outgoing.get(sender, []):
+            if route.is_lossless and sum(entry.is_unread for entry in self._entries[route]) >= MOST_QUEUES:
+                return route
+        return None
 
     def _end_reader(self, route: Route, is_final: bool) -> list[Effect]:
         effects: list[Effect] = []

@@ -50,6 +50,7 @@ class NodeLife:
         successor: the node that takes its place when this run of it is over, or None.
         predecessor: the node in whose place it came, as long as it has not been started; or None.
         setback: how the node ended that was to take its place and could not, or "".
+        is_held_back: it could not be started again when that was due, and the user knows why.
     """
 
     def __init__(self, plan: Node) -> None:
@@ -60,6 +61,7 @@ class NodeLife:
         self.first_spawned_ns: int | None = None
         self.ladder: StopLadder | None = None
         self.is_removal_asked = False
+        self.is_held_back = False
         self.successor: StatedNode | None = None
         self.predecessor: StatedNode | None = None
         self.setback = ""

@@ -8,6 +8,7 @@ business of `edges.py`, what an exit means that of `endings.py`.
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -17,6 +18,7 @@ from dora.messages.node_runner import CLOSED, FAILED, RESTARTING
 from dora.runner import stimuli as s
 from dora.runner.effects import (
     CloseOutputs,
+    Edge,
     Effect,
     EndWiring,
     FailStart,
@@ -48,6 +50,8 @@ from dora.runner.state.topology import Topology
 
 _ECHO_NS: Final = 100 * NS_PER_MS
 """a second signal that soon is the same Ctrl-C, forwarded by a parent such as `uv run`"""
+_LOOK_AGAIN_NS: Final = 250 * NS_PER_MS
+_WANTS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class Supervisor:
@@ -57,6 +61,7 @@ class Supervisor:
         grace_s: from STOP to SIGTERM.
         drains_timers: `exit_when_nodes_finish`: a timer does not keep a node alive whose data inputs are closed.
         params: what was set before the run began.
+        queued: counts the messages in a queue that no reader has yet.
 
     Attributes:
         lives: the nodes, in file order.
@@ -72,13 +77,14 @@ class Supervisor:
         grace_s: float = 10.0,
         drains_timers: bool = False,
         params: ParamBook | None = None,
+        queued: Callable[[Edge], int] = lambda edge: 1,
     ) -> None:
         self.lives: Final = {str(node.id): NodeLife(node) for node in dataflow.nodes}
         self.barrier: Final = Barrier(node.id for node in dataflow.nodes if waits_in_barrier(node))
         self.params: Final = ParamBook() if params is None else params
         self.failure: str | None = None
         self.topology: Final = Topology(dataflow)
-        self._book: Final = EdgeBook(self.topology.routes)
+        self._book: Final = EdgeBook(self.topology.routes, queued)
         self._guests: Final = GuestBook(self._book, self.topology.edge_slots)
         others = Rules(
             spawn=self._spawn,
@@ -204,11 +210,14 @@ class Supervisor:
         if life.phase is not Phase.STARTING:
             return []
         life.phase = Phase.RUNNING
+        life.is_held_back = False
         life.spawned_ns = now_ns
         return [Note(f"spawned node with pid {stimulus.pid}", "debug", life.id)]
 
     def _note_refused(self, stimulus: s.SpawnRefused, now_ns: int) -> list[Effect]:
         life = self.lives[stimulus.node]
+        if stimulus.errno in _WANTS:
+            return self._hold_back(life, f"{stimulus.message}: it is tried again until it can be done", now_ns)
         how = f"failed to spawn: {stimulus.message}"
         if self._graph.falls_back(life):
             return self._back_off(life, how, life.budget.note_asked(), now_ns)
@@ -363,9 +372,22 @@ class Supervisor:
         effects += self._graph.take_over(life, how)
         life.phase = Phase.BACKOFF
         life.respawn_ns = now_ns + restart.delay_ns
-        if not restart.delay_ns:
-            effects.append(self._spawn(life, now_ns))
-        return effects
+        return effects if restart.delay_ns else effects + self._respawn(life, now_ns)
+
+    def _respawn(self, life: NodeLife, now_ns: int) -> list[Effect]:
+        """Start it again, unless what it has left for a lossless input has to be read first."""
+        unread = self._book.unread_by(life.id)
+        if unread is None:
+            return [self._spawn(life, now_ns)]
+        text = f"waits with its restart until `{unread.reader}` is back and reads what its runs have left in lossless "
+        return self._hold_back(life, f"{text}input `{unread.reader}/{unread.input}`", now_ns)
+
+    def _hold_back(self, life: NodeLife, why: str, now_ns: int) -> list[Effect]:
+        """It cannot be started now: say so once, and look again soon."""
+        life.phase = Phase.BACKOFF
+        life.respawn_ns = now_ns + _LOOK_AGAIN_NS
+        was_held_back, life.is_held_back = life.is_held_back, True
+        return [] if was_held_back else [Note(why, "warn", life.id)]
 
     def _end(
         self, life: NodeLife, ending: Ending, how: str, now_ns: int, *, is_failure: bool | None = None, error: str = ""
@@ -483,7 +505,7 @@ class Supervisor:
         effects: list[Effect] = []
         for life in self.lives.values():
             if life.respawn_ns is not None and now_ns >= life.respawn_ns:
-                effects.append(self._spawn(life, now_ns))
+                effects += self._respawn(life, now_ns)
             if life.closing_ns is not None and now_ns >= life.closing_ns:
                 effects += self._close_link(life)
             startup_ns = life.startup_due_ns()
