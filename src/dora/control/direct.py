@@ -1,13 +1,14 @@
 """What can be done without a service: ask the runs themselves, through their sockets.
 
-Strategy: the same methods as `Control`, as far as no service is needed: list, show, stop, restart nodes, read logs.
+Strategy: the same methods as `Control`, as far as no service is needed: list, show, stop, restart nodes, change graphs;
+options that `Control` explains are checked by the structs of `messages/api.py` that they are the members of.
 What has ended is known only as far as background runs have left a record that no service has taken up yet.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -17,7 +18,7 @@ from dora.errors import ConnectionLost, DoraError
 from dora.messages import api
 from dora.messages import runner_daemon as messages
 from dora.messages.params import decode_value, values_of
-from dora.runs import views
+from dora.runs import graph_requests, views
 from dora.runs.choosing import ChoiceError, choose
 from dora.runs.framing import RunnerRefused
 from dora.runs.graph_changes import wait_until_done
@@ -89,38 +90,30 @@ class DirectControl:
         """As `Control.restart_node`."""
         return self._ask_node(wanted, messages.RestartNode(node, grace_s))
 
-    def add_node(self, wanted: str, text: str, *, file: str = "node.yml", waits: bool = True) -> api.GraphChange:
+    def add_node(self, wanted: str, text: str, **options: Any) -> api.GraphChange:
         """As `Control.add_node`."""
-        return self._change_graph(wanted, messages.AddNode(text, file), waits=waits)
+        body = api.NodeAddRequest(text=text, **options)
+        return self._change_graph(wanted, graph_requests.add_node(body), waits=body.waits)
 
-    def remove_node(
-        self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False, waits: bool = True
-    ) -> api.GraphChange:
+    def remove_node(self, wanted: str, node: str, **options: Any) -> api.GraphChange:
         """As `Control.remove_node`."""
-        return self._change_graph(wanted, messages.RemoveNode(node, grace_s, is_forced), waits=waits)
+        body = api.NodeRemoveRequest(**options)
+        return self._change_graph(wanted, graph_requests.remove_node(node, body), waits=body.waits)
 
-    def replace_node(
-        self, wanted: str, node: str, text: str, *, file: str = "node.yml", grace_s: float = 5.0, waits: bool = True
-    ) -> api.GraphChange:
+    def replace_node(self, wanted: str, node: str, text: str, **options: Any) -> api.GraphChange:
         """As `Control.replace_node`."""
-        return self._change_graph(wanted, messages.ReplaceNode(node, text, file, grace_s), waits=waits)
+        body = api.NodeReplaceRequest(text=text, **options)
+        return self._change_graph(wanted, graph_requests.replace_node(node, body), waits=body.waits)
 
-    def connect_input(
-        self,
-        wanted: str,
-        source: str,
-        target: str,
-        *,
-        is_instead: bool = False,
-        queue_size: int | None = None,
-        queue_policy: Literal["drop_oldest", "backpressure"] | None = None,
-    ) -> api.GraphChange:
+    def connect_input(self, wanted: str, source: str, target: str, **options: Any) -> api.GraphChange:
         """As `Control.connect_input`."""
-        return self._change_graph(wanted, messages.Connect(source, target, is_instead, queue_size, queue_policy))
+        body = api.ConnectRequest(source=source, target=target, **options)
+        return self._change_graph(wanted, graph_requests.connect_input(body))
 
     def disconnect_input(self, wanted: str, source: str, target: str) -> api.GraphChange:
         """As `Control.disconnect_input`."""
-        return self._change_graph(wanted, messages.Disconnect(source, target))
+        body = api.DisconnectRequest(source=source, target=target)
+        return self._change_graph(wanted, graph_requests.disconnect_input(body))
 
     def _change_graph(self, wanted: str, request: messages.Request, *, waits: bool = False) -> api.GraphChange:
         info = self._choose(wanted)

@@ -17,6 +17,8 @@ from dora.messages import api
 
 MOST_WAIT_S: Final = 3600.0
 
+Handler = Callable[[Call], Awaitable[msgspec.Struct]]
+
 
 class Route(NamedTuple):
     """One request of the API.
@@ -31,7 +33,7 @@ class Route(NamedTuple):
     path: str
     name: str
     doc: str
-    handler: Callable[[Call], Awaitable[msgspec.Struct]]
+    handler: Handler
     answer: type[msgspec.Struct]
     body: type[msgspec.Struct] | None = None
     query: tuple[Query, ...] = ()
@@ -57,6 +59,11 @@ async def _show(call: Call) -> msgspec.Struct:
         return await call.service.show(call.path["dataflow"])
     timeout_s = min(max(0.0, call.query["timeout_s"]), MOST_WAIT_S)
     return await call.service.wait(call.path["dataflow"], until, timeout_s)
+
+
+def _change(path: str, doc: str, handler: Handler, body: type[msgspec.Struct], *, problems: tuple[str, ...]) -> Route:
+    """A request that changes the graph, called as its handler is."""
+    return Route("POST", path, handler.__name__, doc, handler, api.GraphChange, body, problems=problems)
 
 
 ROUTES: Final = (
@@ -176,54 +183,39 @@ ROUTES: Final = (
         api.ParamList,
         problems=_PARAM_PROBLEMS,
     ),
-    Route(
-        "POST",
+    _change(
         _ONE + "/nodes",
-        "add_node",
         "Add a node to a dataflow that runs.  It is not part of the file: a restart of the dataflow does not have it.",
         graph.add_node,
-        api.GraphChange,
-        body=api.NodeAddRequest,
+        api.NodeAddRequest,
         problems=(*_RUNNER, api.WRONG_NODE),
     ),
-    Route(
-        "POST",
+    _change(
         _NODE + "/remove",
-        "remove_node",
         "Stop one node and take it out of the graph; inputs that read it are closed behind its last message.",
         graph.remove_node,
-        api.GraphChange,
-        body=api.NodeRemoveRequest,
+        api.NodeRemoveRequest,
         problems=_NODE_PROBLEMS,
     ),
-    Route(
-        "POST",
+    _change(
         _NODE + "/replace",
-        "replace_node",
         "Put another node in the place of one; for its readers and its queues it is a restart.",
         graph.replace_node,
-        api.GraphChange,
-        body=api.NodeReplaceRequest,
+        api.NodeReplaceRequest,
         problems=(*_NODE_PROBLEMS, api.WRONG_NODE),
     ),
-    Route(
-        "POST",
+    _change(
         _ONE + "/connect",
-        "connect_input",
         "Have an input read an output from now on.",
         graph.connect_input,
-        api.GraphChange,
-        body=api.ConnectRequest,
+        api.ConnectRequest,
         problems=(*_NODE_PROBLEMS, api.UNKNOWN_OUTPUT, api.UNKNOWN_INPUT),
     ),
-    Route(
-        "POST",
+    _change(
         _ONE + "/disconnect",
-        "disconnect_input",
         "Close an input that reads an output, behind what is queued.",
         graph.disconnect_input,
-        api.GraphChange,
-        body=api.DisconnectRequest,
+        api.DisconnectRequest,
         problems=(*_NODE_PROBLEMS, api.UNKNOWN_INPUT),
     ),
     Route(
