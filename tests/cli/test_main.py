@@ -208,6 +208,20 @@ def test_full_disk_is_an_error_without_a_traceback() -> None:
     assert done.stderr == "error: the disk is full; free some space, then run the command again\n"
 
 
+def test_too_few_descriptors_are_an_error_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(argv: list[str]) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(main, "_dispatch", refuse)
+    assert main.run_command([]) == 1
+    assert (
+        capsys.readouterr().err
+        == "error: too many open files; raise the limit (`ulimit -n`), then run the command again\n"
+    )
+
+
 def test_reader_that_closes_the_pipe_ends_dora_quietly() -> None:
     command = [sys.executable, "-m", "dora", "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -47,6 +47,16 @@ def test_missing_folder_is_a_missing_file(load: Load, environ: dict[str, str], t
     assert missing(load, environ, "path: x/y.py") == [f"2:17: node 'a': no file 'x/y.py' in {tmp_path}"]
 
 
+def test_link_that_leads_nowhere_is_named_with_its_target(load: Load, environ: dict[str, str], tmp_path: Path) -> None:
+    os.symlink("gone.py", tmp_path / "a.py")
+    expected = "2:17: node 'a': 'a.py' is a link to 'gone.py', which is not there"
+    assert missing(load, environ, "path: a.py") == [expected]
+
+
+def test_tilde_comes_with_what_to_write_instead(load: Load, environ: dict[str, str]) -> None:
+    assert missing(load, environ, "path: ~/a.py")[0].endswith("'~' is not replaced here: write $HOME")
+
+
 @pytest.mark.parametrize("length", [300, 5000])
 def test_name_that_no_file_can_have_is_a_missing_file(load: Load, environ: dict[str, str], length: int) -> None:
     (found,) = missing(load, environ, f"path: {'x' * length}.py")

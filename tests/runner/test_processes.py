@@ -118,6 +118,18 @@ def test_process_leads_its_own_group_and_may_open_as_many_files_as_the_limit_let
     assert run.output("a") == f"True {min(hard, minder.MAX_OPEN_FILES)} {hard}\n"
 
 
+def test_runner_may_open_as_many_files_as_its_limit_lets(tmp_path: Path) -> None:
+    script = "import resource as r, sys; from dora.runner.processes import Processes; Processes.start(sys.argv[1]); "
+    script += "print(r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    command = ["sh", "-c", 'ulimit -Sn 64; ulimit -Hn 512; exec "$@"', "sh", sys.executable, "-c", script]
+    assert subprocess.check_output([*command, str(tmp_path)], text=True) == "512\n"
+
+
+def test_argument_that_is_too_long_comes_with_the_limit(run: TestRun) -> None:
+    run.spawn("a", "/bin/true", env={"X": "x" * 200_000})
+    assert run.failed("a").message.endswith("Argument list too long (each argument and variable: at most 128 KiB)")
+
+
 def test_environment_is_exactly_the_requested_one(run: TestRun) -> None:
     run.spawn("a", "/usr/bin/env", env={"PATH": "/bin", "X": "ü\udcff"})
     variables = run.outputs["a"]

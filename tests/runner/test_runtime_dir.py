@@ -43,6 +43,13 @@ def test_directory_is_private_and_lies_in_dora_home(places: Path) -> None:
     assert not os.path.exists(path)
 
 
+def test_nothing_is_left_of_a_directory_for_whose_lock_no_descriptor_is_left(places: Path) -> None:
+    script = "from dora.runner import runtime_dir as r; r.create_runtime_dir()"
+    command = ["sh", "-c", 'ulimit -n 10; exec "$@"', "sh", sys.executable, "-c", script]
+    assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 1
+    assert list((places / "DORA_HOME").iterdir()) == []
+
+
 def test_dora_home_is_made_with_its_parents(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DORA_HOME", str(places / "a" / "b"))
     path = runtime_dir.create_runtime_dir()

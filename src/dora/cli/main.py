@@ -122,6 +122,8 @@ def _fault_of_machine(error: OSError) -> str | None:
     """What the user can mend, in one line; None: a mistake of ours, which deserves its traceback."""
     if error.errno == errno.ENOSPC:
         return "the disk is full; free some space, then run the command again"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many open files; raise the limit (`ulimit -n`), then run the command again"
     if error.errno in _DENIED and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if error.errno == errno.ENOENT and not _has_current_folder():

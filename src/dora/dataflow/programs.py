@@ -143,6 +143,11 @@ def _programs(node: Node) -> Iterator[Program]:
 def _program_fault(path: str, working_dir: Path, environ: Mapping[str, str]) -> tuple[str, str] | None:
     file = find_program(path, working_dir, environ)
     if file is None:
+        link = working_dir / path
+        if os.path.islink(link):
+            return f"{shown(path)} is a link to {shown(os.readlink(link))}, which is not there", ""
+        if path.startswith("~"):
+            return f"no file {shown(path)} in {working_dir}", "'~' is not replaced here: write $HOME"
         is_name = "/" not in path and not os.path.splitext(path)[1]
         looked = f"{working_dir} or on PATH" if is_name else f"{working_dir}"
         return f"no file {shown(path)} in {looked}", _similar_file(path, working_dir)

@@ -235,6 +235,8 @@ def exec_hint(error: OSError, program: str) -> str:
         return " (a script needs a first line such as #!/bin/sh)"
     if error.errno == errno.ENOENT and os.path.exists(program):
         return " (the interpreter in its first line is missing)"
+    if error.errno == errno.E2BIG:
+        return " (each argument and variable: at most 128 KiB)"
     if error.errno == errno.EACCES and os.path.isfile(program):
         return " (not executable: chmod +x)"
     return ""
@@ -544,6 +546,14 @@ def remove_runtime_dir(path: str) -> None:
         remove_tree(path)
 
 
+def raise_descriptor_limit() -> None:
+    """As many open files as this process may allow itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main(runtime_dir: str) -> None:
     """Serve the runner at the other end of standard input until it is gone."""
     for signum in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGTSTP):
@@ -556,9 +566,5 @@ def main(runtime_dir: str) -> None:
             os.set_inheritable(fd, False) if fd <= LOCK_FD else os.close(fd)
         except OSError:
             continue
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY or hard > MAX_OPEN_FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, hard))
-    else:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_descriptor_limit()
     Minder(_socket.socket(fileno=LINK_FD), runtime_dir).run()

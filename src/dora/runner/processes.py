@@ -101,6 +101,7 @@ class Processes:
     @classmethod
     def start(cls, directory: str) -> Processes:
         """Start the minder of the run whose runtime directory is `directory`; returns at once."""
+        minder.raise_descriptor_limit()  # a runner has three per node, and one per output
         spared = frozenset(minder.children(os.getpid()))
         minder.prctl(minder.PR_SET_CHILD_SUBREAPER, 1)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

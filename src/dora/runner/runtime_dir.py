@@ -80,6 +80,7 @@ def _create_in(base: str) -> str:
         _locks[path] = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, 10)
     except OSError:
         minder.remove_tree(unfinished)
+        minder.remove_tree(path)
         raise
     finally:
         os.close(lock)

@@ -17,6 +17,7 @@ Layout (u64 words, little endian):
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Final, NamedTuple
 
@@ -106,7 +107,10 @@ class CountersPage:
             fd = os.memfd_create("dora-counters", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             os.ftruncate(fd, SIZE_BYTES)
         except OSError as error:
-            raise ResourceError(f"cannot make the counters page: {error.strerror} (limit: `ulimit -n`)") from error
+            limit = "f" if error.errno == errno.EFBIG else "n"
+            raise ResourceError(
+                f"cannot make the counters page: {error.strerror} (limit: `ulimit -{limit}`)"
+            ) from error
         page = cls(fd, keep_fd=True)
         page.words[0] = _MAGIC
         return page
