@@ -11,14 +11,7 @@ from dora.cli.durations import DURATION
 from dora.cli.found_nodes import dataflows_of, find_node
 from dora.cli.node_changes import COMMANDS
 from dora.cli.tables import print_json, print_json_lines, print_table, shown_cpu, shown_memory
-from dora.cli.targets import (
-    HELP,
-    dataflow_option,
-    examples,
-    format_option,
-    open_control,
-    service_options,
-)
+from dora.cli.targets import HELP, dataflow_option, examples, format_option, open_control, service_options
 from dora.messages import api
 from dora.runs.choosing import shown_name
 

@@ -9,14 +9,7 @@ import click
 
 from dora.cli.found_nodes import dataflow_of
 from dora.cli.tables import print_json
-from dora.cli.targets import (
-    HELP,
-    dataflow_option,
-    examples,
-    format_option,
-    open_control,
-    service_options,
-)
+from dora.cli.targets import HELP, dataflow_option, examples, format_option, open_control, service_options
 from dora.control import ControlError
 from dora.messages import api
 from dora.messages import runner_daemon as messages
