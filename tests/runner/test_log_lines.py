@@ -51,6 +51,11 @@ def test_progress_bar_shows_its_first_and_its_last_state() -> None:
     assert lines_of([b"\r 0%", b"\r 50%", b"\r 99%", b"\r100%\ndone\n"]) == [" 0%", "100%", "done"]
 
 
+def test_progress_bar_that_clears_its_line_shows_no_empty_states() -> None:
+    data = b"\x1b[2K\r10%\r\x1b[2K\r      \r\x1b[1m\x1b[K\r100%\n"
+    assert LineSplitter().feed(data, 0) == ["10%", "100%"]
+
+
 def test_progress_bar_shows_one_update_a_second() -> None:
     splitter = LineSplitter()
     shown = [splitter.feed(b"%d%%\rnext" % second, second * UPDATE_INTERVAL_NS // 2)[:1] for second in range(5)]

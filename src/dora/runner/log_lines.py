@@ -5,13 +5,14 @@ split; everything else takes the slow path.  The lines never depend on how the b
 
 * `\\n` and `\\r\\n` (with any number of `\\r`) end a line.
 * Any other `\\r` ends an *update*, what a progress bar draws over itself.  A terminal would show only the latest
-  one, so at most one a second becomes a line, and empty ones never do.  A `\\r` at the end of the bytes is
-  undecided: a `\\n` may follow.
+  one, so at most one a second becomes a line, and never one of blanks and escape sequences alone, which clears the
+  line.  A `\\r` at the end of the bytes is undecided: a `\\n` may follow.
 * A line over 1 MiB is cut, with a mark; bytes that are not UTF-8 become U+FFFD.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 LIMIT_BYTES: Final = 1 << 20
@@ -20,6 +21,7 @@ UPDATE_INTERVAL_NS: Final = 1_000_000_000
 
 _LF: Final = b"\n"
 _CR: Final = b"\r"
+_NOTHING: Final = re.compile(rb"(?:\s|\x1b\[[0-?]*[ -/]*[@-~])*").fullmatch  # ECMA-48: CSI sequences
 
 
 class LineSplitter:
@@ -71,7 +73,7 @@ class LineSplitter:
     def _shown_updates(self, updates: list[bytes], now_ns: int) -> list[str]:
         shown: list[str] = []
         for update in updates:
-            if update and not self._has_just_shown_one(now_ns):
+            if not _NOTHING(update) and not self._has_just_shown_one(now_ns):
                 self._last_update_ns = now_ns
                 shown.append(_text(update, self._limit_bytes))
         return shown
