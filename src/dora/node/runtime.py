@@ -95,7 +95,7 @@ class NodeOutside:
         """The next event, or None: `wake` was called, the time is over, or it was a false alarm."""
         receiver = self._receiver
         with receiver.lock:
-            taken = receiver.take()  # also looks at the descriptors, so it may have eaten the wake-up
+            taken = receiver.take_before_wait()  # may look at the descriptors, and have eaten the wake-up then
             if taken is not None or self._is_woken:
                 self._is_woken = False
                 return taken
@@ -106,8 +106,7 @@ class NodeOutside:
             with receiver.lock:
                 receiver.count_receiving(-1)
         with receiver.lock:
-            receiver.note(ready)
-            return receiver.take()
+            return receiver.take_after_wait(ready)
 
     def wake(self) -> None:
         """Let `wait` return.  Any thread."""
