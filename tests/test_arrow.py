@@ -287,12 +287,33 @@ def test_other_things_are_refused(data: Any, error: type[Exception]) -> None:
 
 def test_refusal_names_what_was_found_and_what_is_accepted() -> None:
     expected = (
-        "invalid `data` type, must be `PyBytes` or arrow array: found builtins.str, expected an Arrow array (or "
+        "invalid `data` type, must be `PyBytes` or arrow array: found builtins.object, expected an Arrow array (or "
         "anything with __arrow_c_array__), a RecordBatch, bytes, bytearray, memoryview or a numpy array"
     )
     with pytest.raises(arrow.InvalidDataError) as caught:
-        arrow.body_of("text")
+        arrow.body_of(object())
     assert str(caught.value) == expected
+
+
+class Convertible:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.zeros(2)
+
+
+@pytest.mark.parametrize("data", ["text", 1, {"a": 1}, [1], (1,), range(3), np.float32(1), pa.scalar(1)], ids=repr)
+def test_refusal_of_plain_python_says_what_to_send(data: Any) -> None:
+    with pytest.raises(arrow.InvalidDataError, match=r"; send `pa\.array\(\[?data\]?\)`$") as caught:
+        arrow.body_of(data)
+    meant = eval(str(caught.value).rpartition("; send ")[2].strip("`"), {"pa": pa, "data": data})
+    arrow.body_of(meant)
+
+
+@pytest.mark.parametrize("data", [pa.chunked_array([[1], [2]]), pa.table({"a": [1]}), Convertible()], ids=type)
+def test_refusal_of_what_can_be_converted_says_how(data: Any) -> None:
+    with pytest.raises(arrow.InvalidDataError) as caught:
+        arrow.body_of(data)
+    meant = eval(str(caught.value).rpartition("; send ")[2].strip("`"), {"np": np, "data": data})
+    arrow.body_of(meant)
 
 
 def test_refusal_of_a_numpy_array_names_its_dtype() -> None:

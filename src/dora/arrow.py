@@ -40,6 +40,14 @@ _WRITES_LISTS_WRONGLY: Final = int(pa.__version__.split(".")[0]) < 21
 _ACCEPTED: Final = (
     "an Arrow array (or anything with __arrow_c_array__), a RecordBatch, bytes, bytearray, memoryview or a numpy array"
 )
+_ONE_VALUE: Final = "`pa.array([data])`"
+_HINTS: Final = {
+    **dict.fromkeys((str, int, float, bool, dict), _ONE_VALUE),
+    **dict.fromkeys((list, tuple, range), "`pa.array(data)`"),
+    pa.ChunkedArray: "`data.combine_chunks()`",
+    pa.Table: "`data.to_struct_array().combine_chunks()`",
+}
+"""what to send in place of such things"""
 
 
 class InvalidDataError(NodeError, TypeError):
@@ -179,7 +187,7 @@ def _as_array(data: Any) -> Any:
         return pa.UInt8Array.from_buffers(_UINT8, view.nbytes, [None, pa.py_buffer(_contiguous(view))])
     if isinstance(data, pa.RecordBatch):
         return data.to_struct_array()
-    if _is_numpy_array(data):
+    if _is_of_numpy(data, "ndarray"):
         if not data.shape:
             raise InvalidDataError("invalid `data`: a numpy array without dimensions; send `array.reshape(1)`")
         try:
@@ -190,13 +198,22 @@ def _as_array(data: Any) -> Any:
         return pa.array(data)
     raise InvalidDataError(
         f"invalid `data` type, must be `PyBytes` or arrow array: found {type(data).__module__}."
-        f"{type(data).__qualname__}, expected {_ACCEPTED}"
+        f"{type(data).__qualname__}, expected {_ACCEPTED}{_hint(data)}"
     )
 
 
-def _is_numpy_array(data: Any) -> bool:
-    """Also of a subclass (masked, recarray, memmap); without loading numpy."""
-    return any(kind.__module__ == "numpy" and kind.__name__ == "ndarray" for kind in type(data).__mro__)
+def _hint(data: Any) -> str:
+    hint = _HINTS.get(type(data), "")
+    if not hint and (isinstance(data, pa.Scalar) or _is_of_numpy(data, "generic")):
+        hint = _ONE_VALUE
+    elif not hint and hasattr(data, "__array__") and not isinstance(data, type):
+        hint = "`np.asarray(data)`"  # also of torch and pandas
+    return f"; send {hint}" if hint else ""
+
+
+def _is_of_numpy(data: Any, name: str) -> bool:
+    """Of that class or a subclass (of arrays: masked, recarray, memmap); without loading numpy."""
+    return any(kind.__module__ == "numpy" and kind.__name__ == name for kind in type(data).__mro__)
 
 
 def array_of(data: Any) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import errno
 import os
 from collections.abc import Callable
 from typing import Any, Final
@@ -110,7 +111,8 @@ def map_shared(fd: int, size: int, *, writable: bool) -> int:
     address = _mmap(None, size, protection, _MAP_SHARED | _MAP_NORESERVE, fd, 0)
     if address is None or address == _MAP_FAILED:
         code = ctypes.get_errno()
-        raise OSError(code, f"cannot map {size} bytes of shared memory: {os.strerror(code)}")
+        hint = " (limits: `ulimit -v`; DORA_ARENA_BYTES asks for less)" if code == errno.ENOMEM else ""
+        raise OSError(code, f"cannot map {size} bytes of shared memory: {os.strerror(code)}{hint}")
     madvise(address, size, _MADV_DONTDUMP)
     return int(address)
 
