@@ -80,6 +80,8 @@ class World:
         self.choice = choice
         self.dynamic: dict[str, subprocess.Popen[bytes]] = {}
         self.wrong: list[str] = []
+        self.first: dict[frozenset[str], dict[str, Size]] = {}
+        """what processes held at first, by the dynamic nodes that were there"""
         self.has_failed = False
         self.ended: dict[int, str] = {}
         """processes that were ended since all was well, and their nodes"""
@@ -203,34 +205,37 @@ class World:
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in pids]
         return [f"{len(pids)} processes instead of {expected}: {commands}"]
 
-    def warm_up(self) -> dict[str, Size]:
-        """Everybody was there once, and `relay` comes anew while nobody feeds its `cmd`: the sizes then.
+    def warm_up(self) -> None:
+        """Note the sizes with any of the dynamic nodes, each of which was there once.
 
-        For such an input the runner keeps an arena, which the next `teleop` gets.
+        In the end `relay` comes anew while nobody feeds its `cmd`: for such an input the runner keeps an arena, which
+        the next `teleop` gets.
         """
         self.recover()
-        for name in ("plot", "teleop"):
-            self.attach(name)
-        self.recover()
-        for name in list(self.dynamic):
-            self.detach(name, signal.SIGINT)
-        self.kill("relay", signal.SIGKILL)
-        self.recover()
-        return {} if self.wrong else self.sizes()
+        for act, name in (("attach", "plot"), ("attach", "teleop"), ("detach", "plot"), ("detach", "teleop")):
+            self.attach(name) if act == "attach" else self.detach(name, signal.SIGINT)
+            if not self.dynamic:
+                self.kill("relay", signal.SIGKILL)
+            self.recover()
+            self.first[frozenset(self.dynamic)] = self.sizes() if not self.wrong else {}
 
     def sizes(self) -> dict[str, Size]:
         """Of those that live as long as the run."""
         nodes = self.run.nodes()
         return {"runner": size_of(self.runner)} | {name: size_of(nodes[name]) for name in ("rx", "tx")}
 
-    def check_quiet(self, first: dict[str, Size]) -> None:
-        """When nothing happens any more, nothing is held that was not held at first."""
-        for name in list(self.dynamic):
-            self.detach(name, signal.SIGINT)
+    def check_sizes(self) -> None:
+        """A moment after all is back, nothing is held that was not held at first."""
+        first = self.first[frozenset(self.dynamic)]
         end_s = time.monotonic() + QUIET_S
-        while (left := grown(first, self.sizes(), slack=0)) and time.monotonic() < end_s:
+        while (left := grown(first, self.sizes())) and time.monotonic() < end_s:
             time.sleep(0.2)
         self.wrong += left
+
+    def detach_all(self) -> None:
+        """As it was when the warm-up had ended."""
+        for name in list(self.dynamic):
+            self.detach(name, signal.SIGINT)
 
     # -- acting
 
@@ -438,21 +443,22 @@ def play_round(flow: Flow, folder: Path, choice: random.Random, end_s: float) ->
     flow.environment |= environment(folder)
     world = World(flow, folder, choice)
     try:
-        first = world.warm_up()
+        world.warm_up()
         while not world.wrong and time.monotonic() < end_s:
             act = choice.choices([event for event, _ in EVENTS], [weight for _, weight in EVENTS])[0]
             began_s = time.monotonic()
             what = act(world)
             world.recover()
             if not world.wrong:
-                world.wrong += grown(first, world.sizes())
+                world.check_sizes()
             print(f"  {what}: back after {time.monotonic() - began_s:.1f} s", flush=True)
             for text in world.wrong:
                 print(f"    WRONG: {text}", flush=True)
         if not world.wrong:
-            world.check_quiet(first)
+            world.detach_all()
+            world.check_sizes()
             for name, now in world.sizes().items():
-                print(f"  {name}: {_brief(first[name])} -> {_brief(now)}", flush=True)
+                print(f"  {name}: {_brief(world.first[frozenset()][name])} -> {_brief(now)}", flush=True)
             for text in world.wrong:
                 print(f"    WRONG: {text}", flush=True)
         wrong_before = list(world.wrong)

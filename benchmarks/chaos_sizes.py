@@ -1,8 +1,9 @@
 """What the processes of the chaos command hold: descriptors, memory, mapped arenas; and what of it is too much.
 
-Strategy: processes that live as long as the run are compared with what they held when it had just begun.  In the
-middle of things some slack is needed (the edges of a node that is being replaced, dynamic nodes); when all is quiet
-again there is none, but for the wake-up of an output that had to wait for room: it is made then, and kept.
+Strategy: processes that live as long as the run are compared with what they held when it had just begun and the same
+dynamic nodes were attached, each of which costs the runner a link and an arena.  There is no slack: what a node that is
+being replaced costs is given back a moment after everything flows again.  Only the wake-up of an output that had to
+wait for room is made then, and kept.
 A sender's arena cannot be compared, since its process may be another one: it has a limit, which is what all readers and
 queues together can keep in use.
 """
@@ -19,7 +20,6 @@ from typing import NamedTuple
 from chaos_graph import CAMERA_BYTES, MAP_BYTES, MOST_FRAMES, MOST_MAPS
 from memory import memory_of
 
-FDS_SLACK = 12
 WAKE_UPS = 1
 """of outputs that once waited for room: `tx` has one output"""
 PRIVATE_SLACK_KB = 1_000
@@ -70,13 +70,12 @@ def _open_files(pid: int) -> Counter[str]:
     return kinds
 
 
-def grown(first: Mapping[str, Size], now: Mapping[str, Size], *, slack: int = FDS_SLACK) -> list[str]:
+def grown(first: Mapping[str, Size], now: Mapping[str, Size]) -> list[str]:
     """Who holds more than at first."""
     wrong = []
     for name, then in first.items():
         size = now[name]
-        has_woken = size.wake_ups > then.wake_ups + max(slack, WAKE_UPS)
-        if has_woken or size.fds > then.fds + slack or size.maps > then.maps + slack:
+        if size.wake_ups > then.wake_ups + WAKE_UPS or size.fds > then.fds or size.maps > then.maps:
             wrong.append(f"{name} leaks: {then} -> {size}")
         if size.private_kb > then.private_kb + PRIVATE_SLACK_KB:
             wrong.append(f"{name} grows: {then} -> {size}")

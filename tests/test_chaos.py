@@ -306,8 +306,8 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_whatever_a_process_keeps_is_found(sizes: ModuleType, field: str, by: int, said: str) -> None:
     then = sizes.Size(fds=20, private_kb=20_000, shared_kb=900, maps=6)
     now = then._replace(**{field: getattr(then, field) + by})
-    assert sizes.grown({"rx": then}, {"rx": then}, slack=0) == []
-    assert [text.split(":")[0] for text in sizes.grown({"rx": then}, {"rx": now}, slack=0)] == [f"rx {said}"]
+    assert sizes.grown({"rx": then}, {"rx": then}) == []
+    assert [text.split(":")[0] for text in sizes.grown({"rx": then}, {"rx": now})] == [f"rx {said}"]
 
 
 def test_arena_that_keeps_chunks_nobody_uses_is_found(sizes: ModuleType) -> None:
