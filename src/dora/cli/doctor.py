@@ -271,10 +271,10 @@ def _version_of(control: Control) -> Iterator[Finding]:
 def _nodes_of(info: api.DataflowInfo) -> Iterator[Finding]:
     for node in info.nodes:
         if node.state == "failed":
-            text = f"node {node.id} of {info.name or info.id} failed: {node.message}"
+            text = f"node {node.id} of {info.called} failed: {node.message}"
             yield Finding(WARN, text, f"dora logs {info.id} --node {node.id}")
     if info.waits_for:
-        text = f"{info.name or info.id} waits for {', '.join(info.waits_for)} to start"
+        text = f"{info.called} waits for {', '.join(info.waits_for)} to start"
         yield Finding(WARN, text, f"dora logs {info.id} --node {info.waits_for[0]}")
 
 

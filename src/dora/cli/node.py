@@ -15,7 +15,6 @@ from dora.cli.targets import HELP, dataflow_option, examples, format_option, ope
 from dora.messages import api
 from dora.runs.choosing import shown_name
 
-_GRACE_S: Final = 5.0
 _GROUP: Final = """
 Examples:
   dora node list
@@ -164,7 +163,9 @@ def _output(port: api.OutputInfo) -> str:
 @node.command("restart", context_settings=HELP, epilog=examples(_RESTART))
 @click.argument("node_id", metavar="NODE")
 @dataflow_option
-@click.option("--grace", "grace_s", type=DURATION, default=_GRACE_S, metavar="TIME", help="From STOP to SIGTERM (5s).")
+@click.option(
+    "--grace", "grace_s", type=DURATION, default=api.NODE_GRACE_S, metavar="TIME", help="From STOP to SIGTERM (5s)."
+)
 @service_options
 def restart_node(node_id: str, wanted: str | None, grace_s: float, host: str | None, port: int | None) -> int:
     """Stop a node and start it again, whatever its restart policy says."""
@@ -178,7 +179,9 @@ def restart_node(node_id: str, wanted: str | None, grace_s: float, host: str | N
 @node.command("stop", context_settings=HELP, epilog=examples(_STOP))
 @click.argument("node_id", metavar="NODE")
 @dataflow_option
-@click.option("--grace", "grace_s", type=DURATION, default=_GRACE_S, metavar="TIME", help="From STOP to SIGTERM (5s).")
+@click.option(
+    "--grace", "grace_s", type=DURATION, default=api.NODE_GRACE_S, metavar="TIME", help="From STOP to SIGTERM (5s)."
+)
 @click.option("-f", "--force", "is_forced", is_flag=True, help="SIGKILL at once.")
 @service_options
 def stop_node(node_id: str, wanted: str | None, grace_s: float, is_forced: bool, **where: Any) -> int:

@@ -25,7 +25,6 @@ from dora.control import ControlError
 from dora.errors import DescriptorError
 from dora.messages import api
 
-_GRACE_S: Final = 5.0
 _MOST_CHARACTERS: Final = 30_000
 _ADD: Final = """
 Examples:
@@ -84,7 +83,9 @@ def _from_yaml(command: Any) -> Any:
 
 def _grace(command: Any) -> Any:
     text = "From STOP to SIGTERM (5s)."
-    return click.option("--grace", "grace_s", type=DURATION, default=_GRACE_S, metavar="TIME", help=text)(command)
+    return click.option("--grace", "grace_s", type=DURATION, default=api.NODE_GRACE_S, metavar="TIME", help=text)(
+        command
+    )
 
 
 @click.command("add", context_settings=HELP, epilog=examples(_ADD))
@@ -135,7 +136,7 @@ def replace_node(node_id: str, file: Path, wanted: str | None, layout: str, **op
     change = control.replace_node(info.id, node_id, text, file=str(file), grace_s=options["grace_s"])
     node = next((one for one in change.dataflow.nodes if one.id == node_id), None)
     if node is not None and node.state != "failed" and node.message:
-        hint = f"`dora logs {info.name or info.id} --node {node_id}` shows what it printed"
+        hint = f"`dora logs {info.called} --node {node_id}` shows what it printed"
         message = f"node `{node_id}` was not replaced, the old one runs again: {node.message}"
         raise ControlError(api.Problem(code=api.START_FAILED, message=message, hint=hint))
     return _conclude(change, layout, f"Node `{node_id}` replaced in dataflow {info.id}", was="replaced")
@@ -228,7 +229,7 @@ def _conclude(change: api.GraphChange, layout: str, text: str, was: str = "") ->
         click.echo(text)
     if was and (node is None or node.state == "failed"):
         why = f": {node.message}" if node is not None and node.message else ""
-        hint = f"`dora logs {change.dataflow.name or change.dataflow.id} --node {change.node}` shows what it printed"
+        hint = f"`dora logs {change.dataflow.called} --node {change.node}` shows what it printed"
         message = f"node `{change.node}` was {was}, but has failed{why}"
         raise ControlError(api.Problem(code=api.START_FAILED, message=message, hint=hint))
     return 0

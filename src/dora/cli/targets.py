@@ -108,9 +108,8 @@ def choose_dataflow(control: AnyControl, wanted: str | None) -> api.DataflowInfo
 def _how_to_name(info: api.DataflowInfo) -> str:
     """How the command that was typed is told which dataflow is meant."""
     context = click.get_current_context()
-    name = info.name or info.id
     has_option = any("-d" in parameter.opts for parameter in context.command.params)
-    return f"for example `{context.command_path}{' -d' if has_option else ''} {name}`"
+    return f"for example `{context.command_path}{' -d' if has_option else ''} {info.called}`"
 
 
 def _pick(running: list[api.DataflowInfo]) -> api.DataflowInfo:

@@ -41,7 +41,7 @@ def find_run(wanted: str | None) -> tuple[str, messages.Described]:
     for path, run in describe_all()[0]:
         if run.dataflow_id == found.id:
             return path, run
-    raise ConnectionLost(f"dataflow {found.name or found.id} does not run on this machine any more")
+    raise ConnectionLost(f"dataflow {found.called} does not run on this machine any more")
 
 
 def topics_of(run: messages.Described) -> list[Topic]:

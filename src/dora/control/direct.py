@@ -25,7 +25,7 @@ from dora.runs.graph_changes import wait_until_done
 from dora.runs.link import RunnerLink, describe_all
 from dora.runs.params import check_node, unknown_param
 from dora.runs.records import read_records
-from dora.runs.refusals import refusal
+from dora.runs.refusals import not_ended, not_running, refusal
 from dora.runs.usage import UsageMeter
 
 T = TypeVar("T")
@@ -82,11 +82,13 @@ class DirectControl:
         except RunnerRefused as error:
             raise _refusal(error) from None
 
-    def stop_node(self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False) -> api.DataflowInfo:
+    def stop_node(
+        self, wanted: str, node: str, *, grace_s: float = api.NODE_GRACE_S, is_forced: bool = False
+    ) -> api.DataflowInfo:
         """As `Control.stop_node`."""
         return self._ask_node(wanted, messages.StopNode(node, grace_s, is_forced))
 
-    def restart_node(self, wanted: str, node: str, *, grace_s: float = 5.0) -> api.DataflowInfo:
+    def restart_node(self, wanted: str, node: str, *, grace_s: float = api.NODE_GRACE_S) -> api.DataflowInfo:
         """As `Control.restart_node`."""
         return self._ask_node(wanted, messages.RestartNode(node, grace_s))
 
@@ -139,8 +141,7 @@ class DirectControl:
     def _link(self, info: api.DataflowInfo) -> RunnerLink:
         path = self._path(info)
         if path is None:
-            message = f"`{info.name or info.id}` is not running any more ({info.state})"
-            raise ControlError(api.Problem(code=api.NOT_RUNNING, message=message))
+            raise ControlError(not_running(info))
         try:
             return RunnerLink.open(path)
         except OSError as error:
@@ -197,17 +198,14 @@ class DirectControl:
             link.ask(request, messages.Done)
             if not waits:
                 return info
-            timeout_s = (10.0 if request.grace_s is None else request.grace_s) + _GRACE_EXTRA_S
+            timeout_s = (api.GRACE_S if request.grace_s is None else request.grace_s) + _GRACE_EXTRA_S
             try:
                 while (news := link.next_change(timeout_s)) is not None:
                     if isinstance(news, messages.Ended):
                         return views.without_nodes(views.ended(news))
             except ConnectionLost:
                 return info
-        hint = f"`dora stop --force {info.name or info.id}`"
-        raise ControlError(
-            api.Problem(code=api.NO_ANSWER, message=f"`{info.name or info.id}` has not ended yet", hint=hint)
-        )
+        raise ControlError(not_ended(info))
 
     def _ask_node(self, wanted: str, request: messages.StopNode | messages.RestartNode) -> api.DataflowInfo:
         info = self._choose(wanted)

@@ -109,12 +109,14 @@ class Control:
         body = api.RestartRequest(grace_s=grace_s, is_forced=is_forced, environ=environ, python=python)
         return self._ask("POST", self._path(wanted) + "/restart", api.DataflowInfo, body, timeout_s=_long(grace_s))
 
-    def stop_node(self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False) -> api.DataflowInfo:
+    def stop_node(
+        self, wanted: str, node: str, *, grace_s: float = api.NODE_GRACE_S, is_forced: bool = False
+    ) -> api.DataflowInfo:
         """Stop one node for good; returns at once."""
         body = api.NodeStopRequest(grace_s=grace_s, is_forced=is_forced)
         return self._ask("POST", self._path(wanted, node) + "/stop", api.DataflowInfo, body)
 
-    def restart_node(self, wanted: str, node: str, *, grace_s: float = 5.0) -> api.DataflowInfo:
+    def restart_node(self, wanted: str, node: str, *, grace_s: float = api.NODE_GRACE_S) -> api.DataflowInfo:
         """Stop one node and start it again, whatever its restart policy says; returns at once."""
         body = api.NodeRestartRequest(grace_s=grace_s)
         return self._ask("POST", self._path(wanted, node) + "/restart", api.DataflowInfo, body)
@@ -131,7 +133,7 @@ class Control:
         return self._ask("POST", self._path(wanted) + "/nodes", api.GraphChange, body, timeout_s=2 * PATIENCE_S)
 
     def remove_node(
-        self, wanted: str, node: str, *, grace_s: float = 5.0, is_forced: bool = False, waits: bool = True
+        self, wanted: str, node: str, *, grace_s: float = api.NODE_GRACE_S, is_forced: bool = False, waits: bool = True
     ) -> api.GraphChange:
         """Stop one node and take it out of the graph; inputs that read it are closed behind its last message.
 
@@ -142,7 +144,14 @@ class Control:
         return self._ask("POST", self._path(wanted, node) + "/remove", api.GraphChange, body, timeout_s=_long(grace_s))
 
     def replace_node(
-        self, wanted: str, node: str, text: str, *, file: str = "node.yml", grace_s: float = 5.0, waits: bool = True
+        self,
+        wanted: str,
+        node: str,
+        text: str,
+        *,
+        file: str = "node.yml",
+        grace_s: float = api.NODE_GRACE_S,
+        waits: bool = True,
     ) -> api.GraphChange:
         """Put another node in the place of one, under the same id; for readers and queues it is a restart.
 
@@ -281,7 +290,7 @@ class Control:
 
 
 def _long(grace_s: float | None) -> float:
-    return (10.0 if grace_s is None else grace_s) + _STOP_EXTRA_S
+    return (api.GRACE_S if grace_s is None else grace_s) + _STOP_EXTRA_S
 
 
 def _problem(status: int, data: bytes, address: Address) -> api.Problem:

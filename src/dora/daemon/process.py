@@ -250,7 +250,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         is_taken = error.errno == errno.EADDRINUSE
         hint = "another program has it; choose another port" if is_taken else "is it an address of this machine?"
-        raise ResourceError(f"cannot listen on {host}:{port}: {error.strerror} ({hint})") from error
+        raise ResourceError(f"cannot listen on {shown_address(host, port)}: {error.strerror} ({hint})") from error
     listener.setblocking(False)
     return listener
 

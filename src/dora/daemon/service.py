@@ -31,6 +31,7 @@ from dora.messages import runner_daemon as messages
 from dora.runs import views
 from dora.runs.choosing import choose
 from dora.runs.graph_changes import done_when, patience_s
+from dora.runs.refusals import not_ended, not_running
 from dora.runs.usage import UsageMeter
 from dora.version import VERSION
 
@@ -211,7 +212,7 @@ class Service:
         """Forget a dataflow that has ended; its log files stay."""
         info = await self._choose(wanted)
         if info.id in self.registry.runs:
-            raise ApiError(api.NOT_POSSIBLE, f"`{info.name or info.id}` is running", "`dora stop` it first")
+            raise ApiError(api.NOT_POSSIBLE, f"`{info.called}` is running", "`dora stop` it first")
         self._store.forget(info.id)
         return info
 
@@ -235,7 +236,7 @@ class Service:
         info = await self._choose(wanted)
         run = self.registry.runs.get(info.id)
         if run is None:
-            raise ApiError(api.NOT_RUNNING, f"`{info.name or info.id}` is not running any more ({info.state})")
+            raise ApiError.of(not_running(info))
         return run
 
     def _ended(self) -> list[api.DataflowInfo]:
@@ -308,12 +309,11 @@ class Service:
         await self.registry.ask(run, stop)
         if not request.waits:
             return views.summary(run.now)
-        grace_s = 10.0 if request.grace_s is None else request.grace_s
+        grace_s = api.GRACE_S if request.grace_s is None else request.grace_s
         try:
             await asyncio.wait_for(run.wait_for(lambda _: False), grace_s + _GRACE_EXTRA_S)
         except asyncio.TimeoutError:
-            hint = f"`dora stop --force {run.now.name or run.id}`"
-            raise ApiError(api.NO_ANSWER, f"`{run.now.name or run.id}` has not ended yet", hint) from None
+            raise ApiError.of(not_ended(views.summary(run.now))) from None
         return self._final(run)
 
     def _final(self, run: Run) -> api.DataflowInfo:

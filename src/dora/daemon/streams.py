@@ -70,7 +70,7 @@ async def _events(service: Service) -> AsyncIterator[bytes]:
 async def _open_logs(service: Service, path: Mapping[str, str], query: Mapping[str, Any]) -> AsyncIterator[bytes]:
     info = await service.show(path["dataflow"])
     if not info.log_dir:
-        raise ApiError(api.NOT_POSSIBLE, f"`{info.name or info.id}` has no logs yet ({info.state})")
+        raise ApiError(api.NOT_POSSIBLE, f"`{info.called}` has no logs yet ({info.state})")
     run = Run(info.id, Path(info.log_dir), info.started_ns, info.name, info.file)
     try:
         filters = parse_filter(query["filter"] or "")

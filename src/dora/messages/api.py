@@ -44,6 +44,12 @@ WRONG_VERSION: Final = "wrong-version"
 INTERNAL: Final = "internal"
 
 ENDED: Final = frozenset({FINISHED, FAILED})
+
+# from STOP to SIGTERM, where nothing else is stated
+GRACE_S: Final = 10.0
+"""of a dataflow"""
+NODE_GRACE_S: Final = 5.0
+"""of one of its nodes"""
 """states of a dataflow that is over"""
 
 
@@ -105,7 +111,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     lockfile: str = ""
     environ: dict[str, str] | None = None
     python: str = ""
-    grace_s: float = 10.0
+    grace_s: float = GRACE_S
     exits_when_nodes_finish: bool | None = None
     allows_shell_nodes: bool = False
     reloads_operators: bool = False
@@ -142,14 +148,14 @@ class RestartRequest(msgspec.Struct, frozen=True, kw_only=True):
 class NodeStopRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Stop one node for good."""
 
-    grace_s: float = 5.0
+    grace_s: float = NODE_GRACE_S
     is_forced: bool = False
 
 
 class NodeRestartRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Stop one node and start it again."""
 
-    grace_s: float = 5.0
+    grace_s: float = NODE_GRACE_S
 
 
 class NodeAddRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +179,7 @@ class NodeRemoveRequest(msgspec.Struct, frozen=True, kw_only=True):
         waits: answer when it is gone; false: at once.
     """
 
-    grace_s: float = 5.0
+    grace_s: float = NODE_GRACE_S
     is_forced: bool = False
     waits: bool = True
 
@@ -189,7 +195,7 @@ class NodeReplaceRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     text: NodeText
     file: FileName = "node.yml"
-    grace_s: float = 5.0
+    grace_s: float = NODE_GRACE_S
     waits: bool = True
 
 
@@ -347,6 +353,11 @@ class DataflowInfo(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None
     waits_for: list[str] = []
     nodes: list[NodeInfo] = []
+
+    @property
+    def called(self) -> str:
+        """How commands and messages name it: by its name, if it has one."""
+        return self.name or self.id
 
 
 class GraphChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,14 +89,6 @@ def _run(options: RunOptions, launcher: Launcher, console: Display, progress: Pr
         reactor.close()
 
 
-def _build(options: RunOptions, dataflow: Dataflow, console: Display, progress: Progress) -> Built:
-    if not needs_build(dataflow, options.build):
-        return Built()
-    from dora.runner.building import build  # needs subprocess, and most files have nothing to build
-
-    return build(dataflow, options.build, console, progress)
-
-
 def _build_answering(
     options: RunOptions,
     dataflow: Dataflow,
@@ -108,7 +100,8 @@ def _build_answering(
     """Build, if there is anything to build, and answer meanwhile who asks about the run."""
     if not needs_build(dataflow, options.build):
         return Built()
-    from dora.runner.building_desk import BuildingDesk  # needs msgspec, and most files have nothing to build
+    from dora.runner.building import build  # needs subprocess, and most files have nothing to build
+    from dora.runner.building_desk import BuildingDesk  # needs msgspec
     from dora.runner.roster import identity_of  # as above
     from dora.runner.state.params import ParamBook  # as above
 
@@ -116,7 +109,7 @@ def _build_answering(
     identity = identity_of(dataflow_id, dataflow, options.background)
     names = [str(node.id) for node in dataflow.nodes]
     with BuildingDesk(identity, reception.listener, names, reception.params):
-        return _build(options, dataflow, console, progress)
+        return build(dataflow, options.build, console, progress)
 
 
 def _environ(options: RunOptions) -> dict[str, str]:
@@ -131,6 +124,7 @@ def _environ(options: RunOptions) -> dict[str, str]:
 def _make_display(options: RunOptions, dataflow: Dataflow, dataflow_id: str) -> Display:
     if options.background is None:
         return make_console(options, dataflow, dataflow_id)
-    from dora.runner.journal import Journal  # needs msgspec; `dora run` has a console
+    from dora.logs import places  # `dora run` has a console
+    from dora.runner.journal import Journal  # as above, and it needs msgspec
 
-    return Journal(dataflow.working_dir / "out" / dataflow_id)
+    return Journal(dataflow.working_dir / places.FOLDER / dataflow_id)

@@ -21,7 +21,7 @@ def check_node(info: api.DataflowInfo, node: str) -> api.Problem | None:
     if node in names:
         return None
     has = f"nodes: {', '.join(names)}" if names else "it has none"
-    message = f"there is no node `{node}` in {info.name or info.id} ({has})"
+    message = f"there is no node `{node}` in {info.called} ({has})"
     return api.Problem(code=api.UNKNOWN_NODE, message=message, hint=_tip(node, names))
 
 

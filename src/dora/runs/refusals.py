@@ -1,4 +1,4 @@
-"""What a runner's refusal is for the user of the API."""
+"""What a runner's refusal, its silence or its absence is for the user of the API."""
 
 from __future__ import annotations
 
@@ -26,3 +26,14 @@ def refusal(error: RunnerRefused) -> api.Problem:
         return api.Problem(code=code, message=str(error))
     first, *problems = str(error).split("\n")
     return api.Problem(code=code, message=first, problems=problems)
+
+
+def not_running(info: api.DataflowInfo) -> api.Problem:
+    """It has ended, and what was asked needs its runner."""
+    return api.Problem(code=api.NOT_RUNNING, message=f"`{info.called}` is not running any more ({info.state})")
+
+
+def not_ended(info: api.DataflowInfo) -> api.Problem:
+    """It was stopped, and its grace is over."""
+    hint = f"`dora stop --force {info.called}`"
+    return api.Problem(code=api.NO_ANSWER, message=f"`{info.called}` has not ended yet", hint=hint)
