@@ -1,11 +1,17 @@
-"""Operators in real dataflows: what they get, how they end, how they fail, and that others live on."""
+"""Operators in real dataflows: what they get, how they end, how they fail, and that others live on.
+
+Strategy: operators that end by themselves are all in one run (`finished`), those that run until Ctrl-C in another
+(`stopped`), those that fail in a third (`failures`).
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -77,48 +83,80 @@ for event in Node():
 """
 
 
-def test_operator_of_the_guide_doubles_the_ticks_of_its_timer_node(flow: Flow) -> None:
+@pytest.fixture(scope="module")
+def finished(flows: Callable[[], Flow]) -> Flow:
+    """The end of one dataflow with all operators that end by themselves."""
+    flow = flows()
+    for add in (chain, siblings, closed, all_stopped, surroundings, undeclared, printing, old, dropping):
+        add(flow)
+    ended = flow.run()
+    assert ended.code == 0, ended
+    return flow
+
+
+class Stopped(NamedTuple):
+    """The end of one dataflow with all operators that run until Ctrl-C, and the processes that it had."""
+
+    run: Run
+    nodes: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def stopped(flows: Callable[[], Flow]) -> Stopped:
+    """When each operator had done what is looked at, all were stopped."""
+    flow = flows()
+    for add in (guide, three_in_one, last_words, one_stops, flooded):
+        add(flow)
+    run = flow.start()
+    run.wait_said("doubled", "INPUT x 4")
+    wait_until(lambda: len(run.said("three")) >= 9, what="the operators of one node")
+    run.wait_said("last-words", "INPUT")
+    run.wait_said("stopping-reader", "STOP")
+    before = len(run.said("other-reader"))
+    wait_until(lambda: len(run.said("other-reader")) > before + 5, what="messages beside the operator that stopped")
+    run.wait_said("flood", "sent all")
+    nodes = run.nodes()
+    run.signal(2)
+    ended = run.wait()
+    assert ended.code == 0, ended
+    return Stopped(run, nodes)
+
+
+def guide(flow: Flow) -> None:
     (flow.folder / "doubler_op.py").write_text(GUIDE_OPERATOR)
     for entry in yaml.safe_load(GUIDE_DATAFLOW)["nodes"]:
         flow.other_node(entry.pop("id"), entry.pop("path", None), **entry)
-    flow.node("reader", PRINTING_NODE, inputs={"x": "doubler/doubled"})
-    run = flow.start()
-    run.wait_said("reader", "INPUT x 4")
-    run.signal(2)
-    assert run.wait().code == 0
-    assert run.said("reader")[:3] == ["INPUT x 0", "INPUT x 2", "INPUT x 4"]
+    flow.node("doubled", PRINTING_NODE, inputs={"x": "doubler/doubled"})
+
+
+def test_operator_of_the_guide_doubles_the_ticks_of_its_timer_node(stopped: Stopped) -> None:
+    assert stopped.run.said("doubled")[:3] == ["INPUT x 0", "INPUT x 2", "INPUT x 4"]
 
 
 def chain(flow: Flow) -> None:
     """A node that sends 20 messages, two operators of one process after it, and a node behind them."""
     flow.node("source", COUNTING, outputs=["out"])
     first = flow.operator("first", PASSING_ON, inputs={"in": "source/out"}, outputs=["out"])
-    second = flow.operator("second", PASSING_ON, inputs={"in": "rt/first/out"}, outputs=["out"])
-    flow.runtime("rt", first, second)
-    flow.node("sink", PRINTING_NODE, inputs={"in": {"source": "rt/second/out", "queue_size": 100}})
+    second = flow.operator("second", PASSING_ON, inputs={"in": "chain/first/out"}, outputs=["out"])
+    flow.runtime("chain", first, second)
+    flow.node("sink", PRINTING_NODE, inputs={"in": {"source": "chain/second/out", "queue_size": 100}})
 
 
-def test_messages_pass_through_two_operators_of_one_process_and_all_ends_by_itself(flow: Flow) -> None:
-    chain(flow)
-    ended = flow.run()
-    assert ended.code == 0, ended
+def test_messages_pass_through_two_operators_of_one_process_and_all_ends_by_itself(finished: Flow) -> None:
     expected = [f"INPUT in {number}" for number in range(20)] + ["INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
-    assert flow.said("sink") == expected
+    assert finished.said("sink") == expected
 
 
-def test_operators_of_a_node_share_one_process(flow: Flow) -> None:
+def three_in_one(flow: Flow) -> None:
     code = "import os\nclass Operator:\n    def on_event(self, event, send_output): print(os.getpid())"
-    operators = [flow.operator(name, code, inputs=TICKS) for name in ("a", "b", "c")]
-    flow.runtime("rt", *operators)
-    run = flow.start()
-    pids = wait_until(lambda: len(run.said("rt")) >= 9 and run.said("rt"))
-    assert len(set(pids)) == 1
-    assert int(pids[0]) == run.nodes()["rt"]
-    run.signal(2)
-    assert run.wait().code == 0
+    flow.runtime("three", *(flow.operator(f"three-{name}", code, inputs=TICKS) for name in "abc"))
 
 
-def test_array_reaches_a_sibling_without_a_copy(flow: Flow) -> None:
+def test_operators_of_a_node_share_one_process(stopped: Stopped) -> None:
+    assert set(stopped.run.said("three")) == {str(stopped.nodes["three"])}
+
+
+def siblings(flow: Flow) -> None:
     sender = """
         import pyarrow as pa
         array = pa.array([1.5] * 200_000)
@@ -135,21 +173,24 @@ def test_array_reaches_a_sibling_without_a_copy(flow: Flow) -> None:
                 if event["type"] == "INPUT":
                     print("at", event["value"].buffers()[1].address)
     """
-    a = flow.operator("a", sender, inputs=TICKS, outputs=["out"])
-    flow.runtime("rt", a, flow.operator("b", reader, inputs={"in": "rt/a/out"}))
-    assert flow.run().code == 0
-    first, second = flow.said("rt")
+    first = flow.operator("sibling-a", sender, inputs=TICKS, outputs=["out"])
+    flow.runtime("siblings", first, flow.operator("sibling-b", reader, inputs={"in": "siblings/sibling-a/out"}))
+
+
+def test_array_reaches_a_sibling_without_a_copy(finished: Flow) -> None:
+    first, second = finished.said("siblings")
     assert first == second
 
 
-def test_operator_hears_that_its_input_closed_and_then_that_all_have(flow: Flow) -> None:
-    flow.node("source", COUNTING, outputs=["out"])
-    flow.runtime("rt", flow.operator("a", PRINTING, inputs={"in": "source/out"}))
-    assert flow.run().code == 0
-    assert flow.said("rt")[-2:] == ["INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+def closed(flow: Flow) -> None:
+    flow.runtime("closed", flow.operator("printer", PRINTING, inputs={"in": "source/out"}))
 
 
-def test_manual_stop_reaches_every_operator_which_may_still_send(flow: Flow) -> None:
+def test_operator_hears_that_its_input_closed_and_then_that_all_have(finished: Flow) -> None:
+    assert finished.said("closed")[-2:] == ["INPUT_CLOSED in", "STOP ALL_INPUTS_CLOSED"]
+
+
+def last_words(flow: Flow) -> None:
     last_word = """
         class Operator:
             def on_event(self, event, send_output):
@@ -157,14 +198,12 @@ def test_manual_stop_reaches_every_operator_which_may_still_send(flow: Flow) -> 
                 if event["type"] == "STOP":
                     send_output("out", b"bye")
     """
-    operators = [flow.operator(name, last_word, inputs=TICKS, outputs=["out"]) for name in ("a", "b")]
-    flow.runtime("rt", *operators)
-    run = flow.start()
-    run.wait_said("rt", "INPUT")
-    run.signal(2)
-    ended = run.wait()
-    assert ended.code == 0, ended
-    assert run.said("rt")[-2:] == ["STOP MANUAL"] * 2
+    operators = [flow.operator(f"last-{name}", last_word, inputs=TICKS, outputs=["out"]) for name in "ab"]
+    flow.runtime("last-words", *operators)
+
+
+def test_manual_stop_reaches_every_operator_which_may_still_send(stopped: Stopped) -> None:
+    assert stopped.run.said("last-words")[-2:] == ["STOP MANUAL"] * 2
 
 
 STOPPING = """
@@ -179,22 +218,20 @@ class Operator:
 """ends after three messages"""
 
 
-def test_operator_that_stops_ends_alone_and_closes_its_outputs(flow: Flow) -> None:
-    stopping = flow.operator("a", STOPPING, inputs=TICKS, outputs=["out"])
-    other = flow.operator("b", PASSING_ON, inputs=TICKS, outputs=["out"])
-    flow.runtime("rt", stopping, other)
-    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/a/out"})
-    flow.node("other", COOPERATIVE, inputs={"y": "rt/b/out"})
-    run = flow.start()
-    run.wait_said("reader", "STOP")
-    before = len(run.said("other"))
-    wait_until(lambda: len(run.said("other")) > before + 5)
-    run.signal(2)
-    assert run.wait().code == 0
-    assert run.said("reader") == ["INPUT x 0", "INPUT x 1", "INPUT x 2", "INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
+def one_stops(flow: Flow) -> None:
+    stopping = flow.operator("stopping", STOPPING, inputs=TICKS, outputs=["out"])
+    other = flow.operator("other", PASSING_ON, inputs=TICKS, outputs=["out"])
+    flow.runtime("one-stops", stopping, other)
+    flow.node("stopping-reader", PRINTING_NODE, inputs={"x": "one-stops/stopping/out"})
+    flow.node("other-reader", COOPERATIVE, inputs={"y": "one-stops/other/out"})
 
 
-def test_lossless_sender_goes_on_when_the_operator_that_reads_it_has_ended(flow: Flow) -> None:
+def test_operator_that_stops_ends_alone_and_closes_its_outputs(stopped: Stopped) -> None:
+    ends = ["INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
+    assert stopped.run.said("stopping-reader") == ["INPUT x 0", "INPUT x 1", "INPUT x 2", *ends]
+
+
+def flooded(flow: Flow) -> None:
     flood = """
         from dora import Node
         node = Node()
@@ -202,22 +239,24 @@ def test_lossless_sender_goes_on_when_the_operator_that_reads_it_has_ended(flow:
             node.send_output("out", b"x")
         print("sent all")
     """
-    flow.node("source", flood, outputs=["out"])
-    lossless = {"source": "source/out", "queue_policy": "backpressure", "queue_size": 2}
-    ending = flow.operator("a", STOPPING, inputs={"in": lossless}, outputs=["out"])
-    flow.runtime("rt", ending, flow.operator("b", PASSING_ON, inputs=TICKS, outputs=["out"]))
-    run = flow.start()
-    run.wait_said("source", "sent all")
-    run.signal(2)
-    assert run.wait().code == 0
+    flow.node("flood", flood, outputs=["out"])
+    lossless = {"source": "flood/out", "queue_policy": "backpressure", "queue_size": 2}
+    ending = flow.operator("ending", STOPPING, inputs={"in": lossless}, outputs=["out"])
+    flow.runtime("flooded", ending, flow.operator("beside", PASSING_ON, inputs=TICKS, outputs=["out"]))
 
 
-def test_node_ends_well_when_all_its_operators_have_stopped(flow: Flow) -> None:
-    flow.runtime("rt", *[flow.operator(name, STOPPING, inputs=TICKS, outputs=["out"]) for name in ("a", "b")])
-    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/a/out"})
-    ended = flow.run()
-    assert ended.code == 0, ended
-    assert flow.said("reader")[-2:] == ["INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
+def test_lossless_sender_goes_on_when_the_operator_that_reads_it_has_ended(stopped: Stopped) -> None:
+    assert stopped.run.said("flood") == ["sent all"]
+
+
+def all_stopped(flow: Flow) -> None:
+    operators = [flow.operator(f"stops-{name}", STOPPING, inputs=TICKS, outputs=["out"]) for name in "ab"]
+    flow.runtime("all-stopped", *operators)
+    flow.node("all-stopped-reader", PRINTING_NODE, inputs={"x": "all-stopped/stops-a/out"})
+
+
+def test_node_ends_well_when_all_its_operators_have_stopped(finished: Flow) -> None:
+    assert finished.said("all-stopped-reader")[-2:] == ["INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
 
 
 @pytest.mark.parametrize("answer", ["DoraStatus.STOP_ALL", "2"])
@@ -234,48 +273,54 @@ def test_stop_all_stops_the_whole_dataflow_as_planned(flow: Flow, answer: str) -
 # -- failures ------------------------------------------------------------------------------------------------
 
 
-def failed(flow: Flow, code: str, **keys: object) -> Ended:
-    """A dataflow in which an operator fails beside a node that lives until Ctrl-C."""
-    flow.runtime("rt", flow.operator("bad", code, inputs=TICKS, outputs=["out"]), **keys)
-    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/bad/out"})
-    flow.node("bystander", TICKER, inputs=TICKS, outputs=["out"])
-    run = flow.start()
-    run.wait_said("reader", "STOP")
-    assert "bystander" in run.nodes()
-    run.signal(2)
-    return run.wait()
-
-
 RAISING = """
 class Operator:
     def on_event(self, event, send_output):
         send_output("out", b"last word")
         raise ValueError("no good")
 """
+EXITING = "class Operator:\n    def on_event(self, event, send_output): raise SystemExit(0)"
+ANSWERING = "class Operator:\n    def on_event(self, event, send_output): return 'x'"
 
 
-def test_exception_in_on_event_fails_the_node_and_the_report_names_operator_and_line(flow: Flow) -> None:
-    ended = failed(flow, RAISING)
-    assert ended.code == 1
-    assert flow.said("reader")[1:] == ["NODE_FAILED rt", "INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
-    report = ended.stderr
-    assert "Node `rt` failed: exited with code 1" in report
-    assert re.search(r"Traceback.*\n  File \".*/bad.py\", line 5, in on_event\n", report), report
-    assert "ValueError: no good\ndora: operator `bad` (bad.py) failed at INPUT `tick`: ValueError: no good\n" in report
+@pytest.fixture(scope="module")
+def failures(flows: Callable[[], Flow]) -> Flow:
+    """A dataflow in which three operators failed beside a node that lived until Ctrl-C."""
+    flow = flows()
+    for name, code in (("raising", RAISING), ("exiting", EXITING), ("answering", ANSWERING)):
+        flow.runtime(f"rt-{name}", flow.operator(name, code, inputs=TICKS, outputs=["out"]))
+        flow.node(f"{name}-reader", PRINTING_NODE, inputs={"x": f"rt-{name}/{name}/out"})
+    flow.node("bystander", TICKER, inputs=TICKS, outputs=["out"])
+    run = flow.start()
+    for name in ("raising", "exiting", "answering"):
+        run.wait_said(f"{name}-reader", "STOP")
+    assert "bystander" in run.nodes()
+    run.signal(2)
+    assert run.wait().code == 1, run.wait()
+    return flow
+
+
+def test_exception_in_on_event_fails_the_node_and_the_report_names_operator_and_line(failures: Flow) -> None:
+    ends = ["NODE_FAILED rt-raising", "INPUT_CLOSED x", "STOP ALL_INPUTS_CLOSED"]
+    assert failures.said("raising-reader")[1:] == ends
+    report = failures.last.wait().stderr
+    assert "Node `rt-raising` failed: exited with code 1" in report
+    assert re.search(r"Traceback.*\n  File \".*/raising.py\", line 5, in on_event\n", report), report
+    said = "dora: operator `raising` (raising.py) failed at INPUT `tick`: ValueError: no good\n"
+    assert f"ValueError: no good\n{said}" in report
     assert "/dora/node/" not in report
 
 
-FAILURES = [
-    ("class Operator:\n    def on_event(self, event, send_output): raise SystemExit(0)", "failed at INPUT `tick`"),
-    ("class Operator:\n    def on_event(self, event, send_output): return 'x'", "returned 'x' (str) at INPUT `tick`"),
-]
-
-
-@pytest.mark.parametrize(("code", "said"), FAILURES)
-def test_operator_that_ends_the_process_or_answers_nonsense_fails_the_node(flow: Flow, code: str, said: str) -> None:
-    ended = failed(flow, code)
-    assert ended.code == 1
-    assert f"dora: operator `bad` (bad.py) {said}" in ended.stderr
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("exiting", "failed at INPUT `tick`"), ("answering", "returned 'x' (str) at INPUT `tick`")],
+)
+def test_operator_that_ends_the_process_or_answers_nonsense_fails_the_node(
+    failures: Flow, name: str, said: str
+) -> None:
+    report = failures.last.wait().stderr
+    assert f"Node `rt-{name}` failed: exited with code 1" in report
+    assert f"dora: operator `{name}` ({name}.py) {said}" in report
 
 
 EARLY = [
@@ -287,14 +332,23 @@ EARLY = [
 ]
 
 
-@pytest.mark.parametrize(("code", "said"), EARLY)
-def test_operator_that_cannot_be_made_fails_the_start(flow: Flow, code: str, said: str) -> None:
-    flow.runtime("rt", flow.operator("bad", code, inputs=TICKS))
-    flow.node("bystander", COOPERATIVE, inputs=TICKS)
-    ended = flow.run()
-    assert ended.code == 1
-    assert said in ended.stderr
-    assert "/dora/node/" not in ended.stderr
+@pytest.fixture(scope="module")
+def early(flows: Callable[[], Flow]) -> list[Ended]:
+    """How the runs ended whose operator cannot be made; they ran side by side."""
+    runs = []
+    for code, _ in EARLY:
+        flow = flows()
+        flow.runtime("rt", flow.operator("bad", code, inputs=TICKS))
+        flow.node("bystander", COOPERATIVE, inputs=TICKS)
+        runs.append(flow.start())
+    return [run.wait() for run in runs]
+
+
+@pytest.mark.parametrize(("number", "said"), list(enumerate(said for _, said in EARLY)))
+def test_operator_that_cannot_be_made_fails_the_start(early: list[Ended], number: int, said: str) -> None:
+    assert early[number].code == 1
+    assert said in early[number].stderr
+    assert "/dora/node/" not in early[number].stderr
 
 
 def test_missing_operator_file_starts_nothing(flow: Flow) -> None:
@@ -347,7 +401,7 @@ def test_failed_operators_are_restarted_by_the_policy_of_their_node(flow: Flow) 
 # -- what operators find around them -------------------------------------------------------------------------
 
 
-def test_operators_find_the_process_as_ever(flow: Flow) -> None:
+def surroundings(flow: Flow) -> None:
     (flow.folder / "lib").mkdir()
     code = """
         import os, sys, threading
@@ -355,17 +409,19 @@ def test_operators_find_the_process_as_ever(flow: Flow) -> None:
             def on_event(self, event, send_output):
                 nodes = [node["id"] for node in self.dataflow_descriptor["nodes"]]
                 print(sys.argv, os.getcwd(), sys.path[0] == "", sys.path[-1], __name__)
-                print(threading.current_thread() is threading.main_thread(), nodes)
+                print(threading.current_thread() is threading.main_thread(), "surroundings" in nodes, "chain" in nodes)
                 return 1
     """
     (flow.folder / "lib" / "my_op.py").write_text(textwrap.dedent(code))
-    flow.runtime("rt", {"id": "a", "python": "lib/my_op.py", "inputs": TICKS})
-    assert flow.run().code == 0
-    folder = flow.folder
-    assert flow.said("rt") == [f"['-c'] {folder} True {folder}/lib my_op", "True ['rt']"]
+    flow.runtime("surroundings", {"id": "a", "python": "lib/my_op.py", "inputs": TICKS})
 
 
-def test_undeclared_output_is_warned_about_once(flow: Flow) -> None:
+def test_operators_find_the_process_as_ever(finished: Flow) -> None:
+    folder = finished.folder
+    assert finished.said("surroundings") == [f"['-c'] {folder} True {folder}/lib my_op", "True True True"]
+
+
+def undeclared(flow: Flow) -> None:
     code = """
         class Operator:
             def on_event(self, event, send_output):
@@ -373,19 +429,24 @@ def test_undeclared_output_is_warned_about_once(flow: Flow) -> None:
                     send_output("uot", b"")
                 return 1
     """
-    flow.runtime("rt", flow.operator("a", code, inputs=TICKS, outputs=["out"]))
-    assert flow.run().code == 0
-    (entry,) = flow.last.entries("rt")
+    flow.runtime("undeclared", flow.operator("careless", code, inputs=TICKS, outputs=["out"]))
+
+
+def test_undeclared_output_is_warned_about_once(finished: Flow) -> None:
+    (entry,) = finished.last.entries("undeclared")
     assert entry["level"] == "warn"
-    assert entry["msg"].startswith("Ignoring output `uot` not in the output list of operator `a`. Did you mean `out`?")
+    text = "Ignoring output `uot` not in the output list of operator `careless`. Did you mean `out`?"
+    assert entry["msg"].startswith(text)
 
 
-def test_what_operators_print_can_be_read_as_an_output(flow: Flow) -> None:
+def printing(flow: Flow) -> None:
     code = "class Operator:\n    def on_event(self, event, send_output):\n        print('tick')\n        return 1\n"
-    flow.runtime("rt", flow.operator("a", code, inputs=TICKS, send_stdout_as="lines"))
-    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/a/lines"})
-    assert flow.run().code == 0
-    assert "INPUT x tick" in [line.strip() for line in flow.said("reader")]
+    flow.runtime("printing", flow.operator("prints", code, inputs=TICKS, send_stdout_as="lines"))
+    flow.node("lines-reader", PRINTING_NODE, inputs={"x": "printing/prints/lines"})
+
+
+def test_what_operators_print_can_be_read_as_an_output(finished: Flow) -> None:
+    assert "INPUT x tick" in [line.strip() for line in finished.said("lines-reader")]
 
 
 # -- dora 0.1 ------------------------------------------------------------------------------------------------
@@ -411,12 +472,14 @@ class Operator:
 """
 
 
-def test_operator_of_dora_0_1_gets_bytes_and_is_dropped_at_its_end(flow: Flow) -> None:
-    flow.runtime("rt", flow.operator("a", OLD_COUNTER, inputs=TICKS, outputs=["counter"]))
-    flow.node("reader", PRINTING_NODE, inputs={"x": "rt/a/counter"})
-    assert flow.run().code == 0
-    assert flow.said("rt") == ["dropped"]
-    assert flow.said("reader")[:3] == ["INPUT x 1", "INPUT x 2", "INPUT x 3"]
+def old(flow: Flow) -> None:
+    flow.runtime("old", flow.operator("counts", OLD_COUNTER, inputs=TICKS, outputs=["counter"]))
+    flow.node("old-reader", PRINTING_NODE, inputs={"x": "old/counts/counter"})
+
+
+def test_operator_of_dora_0_1_gets_bytes_and_is_dropped_at_its_end(finished: Flow) -> None:
+    assert finished.said("old") == ["dropped"]
+    assert finished.said("old-reader")[:3] == ["INPUT x 1", "INPUT x 2", "INPUT x 3"]
 
 
 # -- hot reload ----------------------------------------------------------------------------------------------
@@ -443,32 +506,33 @@ def save_by_rename(file: Path, text: str) -> None:
     os.replace(unfinished, file)
 
 
-def reloading(flow: Flow) -> tuple[Run, Path]:
-    """A running dataflow whose operator prints `one`."""
-    flow.runtime("rt", flow.operator("a", VERSION.replace("VERSION", "one"), inputs=TICKS))
+def test_saved_operator_is_reloaded_once_with_its_state_in_the_same_process(flow: Flow) -> None:
+    """However it was saved, and the other one is left alone."""
+    saves = {"rt-place": save_in_place, "rt-rename": save_by_rename}
+    for node in saves:
+        flow.runtime(node, flow.operator(f"of-{node}", VERSION.replace("VERSION", "one"), inputs=TICKS))
     run = flow.start("--hot-reload")
-    run.wait_said("rt", "one INPUT")
-    return run, flow.folder / "a.py"
-
-
-@pytest.mark.parametrize("save", [save_in_place, save_by_rename])
-def test_saved_operator_is_reloaded_once_with_its_state_in_the_same_process(flow: Flow, save: object) -> None:
-    run, file = reloading(flow)
-    pid = run.nodes()["rt"]
-    assert callable(save)
-    save(file, VERSION.replace("VERSION", "two"))
-    line = run.wait_said("rt", "two RELOAD a")
-    count = int(line.split()[-1])
-    run.wait_said("rt", f"two INPUT tick {count + 3}")
-    assert run.nodes()["rt"] == pid
+    pids = run.wait_nodes(*saves)
+    counts = {}
+    for node, save in saves.items():
+        run.wait_said(node, "one INPUT")
+        save(flow.folder / f"of-{node}.py", VERSION.replace("VERSION", "two"))
+        counts[node] = int(run.wait_said(node, f"two RELOAD of-{node}").split()[-1])
+    for node, count in counts.items():
+        run.wait_said(node, f"two INPUT tick {count + 3}")
+    assert run.nodes() == pids
     run.signal(2)
     assert run.wait().code == 0
-    assert f"one INPUT tick {count - 1}" in run.said("rt")
-    assert len([line for line in run.said("rt") if "RELOAD" in line]) == 1
+    for node, count in counts.items():
+        assert f"one INPUT tick {count - 1}" in run.said(node)
+        assert len([line for line in run.said(node) if "RELOAD" in line]) == 1
 
 
 def test_operator_goes_on_when_the_saved_file_is_wrong_and_takes_up_the_next(flow: Flow) -> None:
-    run, file = reloading(flow)
+    flow.runtime("rt", flow.operator("a", VERSION.replace("VERSION", "one"), inputs=TICKS))
+    run = flow.start("--hot-reload")
+    run.wait_said("rt", "one INPUT")
+    file = flow.folder / "a.py"
     save_by_rename(file, "def (")
     run.wait_said("rt", "cannot be imported again and stays as it was: SyntaxError")
     before = len(run.said("rt"))
@@ -491,7 +555,7 @@ def test_without_hot_reload_a_saved_file_changes_nothing(flow: Flow) -> None:
     assert not [line for line in run.said("rt") if "two" in line]
 
 
-def test_messages_dropped_between_operators_are_told_at_the_end(flow: Flow) -> None:
+def dropping(flow: Flow) -> None:
     burst = """
     import pyarrow as pa
 
@@ -509,10 +573,12 @@ def test_messages_dropped_between_operators_are_told_at_the_end(flow: Flow) -> N
             return 0
     """
     flow.runtime(
-        "rt",
+        "dropping",
         flow.operator("burst", burst, inputs={"tick": "dora/timer/millis/10"}, outputs=["out"]),
-        flow.operator("sink", sink, inputs={"in": {"source": "rt/burst/out", "queue_size": 3}}),
+        flow.operator("swallows", sink, inputs={"in": {"source": "dropping/burst/out", "queue_size": 3}}),
     )
-    ended = flow.run()
-    assert ended.code == 0, ended
-    assert "dropped 97 of 100 on rt/sink/in (queue_size 3, drop_oldest)" in ended.stderr
+
+
+def test_messages_dropped_between_operators_are_told_at_the_end(finished: Flow) -> None:
+    text = "dropped 97 of 100 on dropping/swallows/in (queue_size 3, drop_oldest)"
+    assert text in finished.last.wait().stderr
