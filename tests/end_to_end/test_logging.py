@@ -1,8 +1,8 @@
-"""Python's `logging` in real nodes: what arrives in the log files (dora node-api, section 11)."""
+"""Python's `logging` in real nodes, all in one run: what arrives in the log files (dora node-api, section 11)."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -11,13 +11,18 @@ from end_to_end.running import Flow
 pytestmark = pytest.mark.slow
 
 
-def entries(flow: Flow, code: str, **keys: Any) -> list[dict[str, Any]]:
-    """What a node of that source logs."""
-    flow.node("a", code, **keys)
+@pytest.fixture(scope="module")
+def flow(flows: Callable[[], Flow]) -> Flow:
+    """The end of a run with a node of each source."""
+    flow = flows()
+    for name, code in NODES.items():
+        flow.node(name, code, **({"min_log_level": "debug"} if code is DETAILS else {}))
+    flow.node("tells", TELL, send_logs_as="logs", outputs=["logs"])
+    flow.node("place", PLACE, inputs={"logs": "tells/logs"})
     ended = flow.run()
     assert ended.code == 0, ended
     assert '"timestamp"' not in ended.stdout, "raw JSON on the console"
-    return flow.last.entries("a")
+    return flow
 
 
 LEVELS = """
@@ -33,7 +38,7 @@ log.log(5, "trace 1")
 
 
 def test_records_arrive_with_level_message_and_name(flow: Flow) -> None:
-    found = [(entry["level"], entry["msg"], entry["target"]) for entry in entries(flow, LEVELS)]
+    found = [(entry["level"], entry["msg"], entry["target"]) for entry in flow.last.entries("levels")]
     said = [("info", "info 1"), ("warn", "warning 1"), ("error", "error 1"), ("error", "critical 1")]
     assert found == [(*pair, "camera.lens") for pair in said]
 
@@ -55,7 +60,7 @@ library.work()
 
 
 def test_debug_comes_from_the_users_own_modules_where_it_is_asked_for(flow: Flow) -> None:
-    found = entries(flow, DETAILS, min_log_level="debug")
+    found = flow.last.entries("details")
     assert [(entry["level"], entry["msg"]) for entry in found] == [("debug", "ours")]
 
 
@@ -70,7 +75,7 @@ logging.info("first")
 
 
 def test_logging_that_is_imported_after_the_node_is_bridged_too(flow: Flow) -> None:
-    found = entries(flow, LATE_IMPORT)
+    found = flow.last.entries("late-import")
     assert [(entry["level"], entry["msg"]) for entry in found] == [("info", "first")]
 
 
@@ -87,7 +92,7 @@ except ZeroDivisionError:
 
 
 def test_extra_fields_and_tracebacks_arrive(flow: Flow) -> None:
-    item, broken = entries(flow, EXTRAS)
+    item, broken = flow.last.entries("extras")
     assert item["fields"] == {"count": "3"}
     assert broken["level"] == "error"
     assert broken["msg"].startswith("it broke\nTraceback (most recent call last):")
@@ -104,7 +109,7 @@ logging.info("as text")
 
 
 def test_handlers_from_before_the_node_stay_alone(flow: Flow) -> None:
-    (entry,) = entries(flow, HANDLER_BEFORE)
+    (entry,) = flow.last.entries("handler-before")
     assert (entry["level"], entry["stream"], entry["msg"]) == ("stdout", "stderr", "INFO:root:as text")
 
 
@@ -118,7 +123,7 @@ logging.info("both")
 
 
 def test_handlers_given_to_basic_config_after_the_node_stand_beside_the_bridge(flow: Flow) -> None:
-    (entry,) = entries(flow, HANDLER_AFTER)
+    (entry,) = flow.last.entries("handler-after")
     assert (entry["level"], entry["msg"]) == ("info", "both")
     assert (flow.folder / "mine.txt").read_text() == "both\n"
 
@@ -134,7 +139,7 @@ logging.warning("kept")
 
 
 def test_level_given_to_basic_config_after_the_node_counts(flow: Flow) -> None:
-    found = entries(flow, LEVEL_AFTER)
+    found = flow.last.entries("level-after")
     assert [(entry["level"], entry["msg"]) for entry in found] == [("warn", "kept")]
 
 
@@ -156,7 +161,15 @@ logging.warning("here")
 
 
 def test_file_and_line_travel_with_the_entry(flow: Flow) -> None:
-    flow.node("a", TELL, send_logs_as="logs", outputs=["logs"])
-    flow.node("b", PLACE, inputs={"logs": "a/logs"})
-    assert flow.run().code == 0
-    assert flow.said("b") == ["a.py 5 a root"]
+    assert flow.said("place") == ["s.py 5 tells root"]
+
+
+NODES = {
+    "levels": LEVELS,
+    "details": DETAILS,
+    "late-import": LATE_IMPORT,
+    "extras": EXTRAS,
+    "handler-before": HANDLER_BEFORE,
+    "handler-after": HANDLER_AFTER,
+    "level-after": LEVEL_AFTER,
+}
