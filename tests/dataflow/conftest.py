@@ -12,6 +12,25 @@ from dora.dataflow.descriptor import Dataflow
 from dora.dataflow.load import load_dataflow
 from dora.errors import DescriptorError
 
+GRAPH = """
+env: {SPEED: 2}
+nodes:
+  - id: camera
+    path: camera.py
+    outputs: [image, info]
+    output_types: {image: std/core/v1/UInt8}
+  - id: lamp
+    path: lamp.py
+    inputs: {on: {source: camera/info, queue_size: 3, queue_policy: backpressure}, tick: clock/tick}
+    input_types: {on: std/core/v1/String}
+  - id: clock
+    path: dora/timer/millis/50
+    outputs: [tick]
+  - id: doubler
+    operator: {python: double.py, inputs: {in: camera/info}, outputs: [doubled]}
+"""
+"""a graph that changes while it runs"""
+
 Load = Callable[..., Dataflow]
 Problems = Callable[..., list[str]]
 
@@ -26,6 +45,12 @@ def load(tmp_path: Path) -> Load:
         return load_dataflow(file, **{"env": {}, **options})
 
     return load_text
+
+
+@pytest.fixture
+def graph(load: Load) -> Dataflow:
+    """A camera, a reader, a timer and an operator."""
+    return load(GRAPH)
 
 
 @pytest.fixture

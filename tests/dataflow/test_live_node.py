@@ -10,29 +10,6 @@ from dora.dataflow.descriptor import Dataflow, OutputSource, TimerSource
 from dora.dataflow.live_node import LiveNode, read_live_node
 from dora.errors import DescriptorError
 
-GRAPH = """
-env: {SPEED: 2}
-nodes:
-  - id: camera
-    path: camera.py
-    outputs: [image, info]
-    output_types: {image: std/core/v1/UInt8}
-  - id: lamp
-    path: lamp.py
-    inputs: {on: camera/info}
-  - id: clock
-    path: dora/timer/millis/50
-    outputs: [tick]
-  - id: doubler
-    operator: {python: double.py, inputs: {in: camera/info}, outputs: [doubled]}
-"""
-
-
-@pytest.fixture
-def graph(load: Load) -> Dataflow:
-    """A camera, a reader, a timer and an operator."""
-    return load(GRAPH)
-
 
 def read(graph: Dataflow, text: str, replaces: str | None = None) -> LiveNode:
     return read_live_node(text, "new.yml", graph, environ={"HOME": "/home/u"}, replaces=replaces)
@@ -78,8 +55,8 @@ def test_the_descriptor_gets_the_node(graph: Dataflow) -> None:
 def test_readers_of_a_node_that_goes_are_unplugged(graph: Dataflow) -> None:
     without = without_node(graph, "camera")
     assert list(without.unplugged) == ["lamp/on", "doubler/op/in"]
-    assert [node.inputs for node in without.nodes] == [{}, {}]
-    assert without.raw["nodes"][0]["inputs"] == {}
+    assert [list(node.inputs) for node in without.nodes] == [["tick"], []]
+    assert without.raw["nodes"][0]["inputs"] == {"tick": "dora/timer/millis/50"}
     assert without.raw["nodes"][-1]["operator"]["inputs"] == {}
 
 

@@ -4,32 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.conftest import Load
 from dora.dataflow.descriptor import BACKPRESSURE, Dataflow, LogsSource, OutputSource
 from dora.dataflow.live_wires import WireFault, Wish, connect, disconnect
-
-GRAPH = """
-nodes:
-  - id: camera
-    path: camera.py
-    outputs: [image, info]
-    output_types: {image: std/core/v1/UInt8}
-  - id: lamp
-    path: lamp.py
-    inputs: {on: {source: camera/info, queue_size: 3, queue_policy: backpressure}, tick: clock/tick}
-    input_types: {on: std/core/v1/String}
-  - id: clock
-    path: dora/timer/millis/50
-    outputs: [tick]
-  - id: doubler
-    operator: {python: double.py, inputs: {in: camera/info}, outputs: [doubled]}
-"""
-
-
-@pytest.fixture
-def graph(load: Load) -> Dataflow:
-    """A camera, a reader, a timer and an operator."""
-    return load(GRAPH)
 
 
 def source_of(graph: Dataflow, node: str, port: str) -> object:

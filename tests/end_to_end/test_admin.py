@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -57,6 +57,28 @@ def wait_for(link: RunnerLink, node: str, state: str) -> messages.NodeState:
 
 @pytest.fixture
 def run(flow: Flow) -> Run:
+    """A run that the test ends."""
+    return start(flow)
+
+
+@pytest.fixture(scope="module")
+def shared(flows: Callable[[], Flow]) -> Flow:
+    """A run that is only looked at, once its nodes run."""
+    flow = flows()
+    start(flow)
+    with open_link(flow) as link:
+        wait_for(link, "ticker", messages.RUNNING)
+        wait_for(link, "reader", messages.RUNNING)
+    return flow
+
+
+@pytest.fixture
+def looking(shared: Flow) -> Iterator[RunnerLink]:
+    with open_link(shared) as link:
+        yield link
+
+
+def start(flow: Flow) -> Run:
     """A sender and a reader, running."""
     flow.node("ticker", TICKER, inputs={"tick": "dora/timer/millis/20"}, outputs=["out"])
     flow.node("reader", READER, inputs={"in": "ticker/out"})
@@ -72,9 +94,10 @@ def link(flow: Flow, run: Run) -> Iterator[RunnerLink]:
 
 
 @pytest.mark.slow
-def test_a_run_describes_itself(flow: Flow, run: Run, link: RunnerLink) -> None:
-    described = link.ask(messages.Describe(), messages.Described)
-    assert described.file == str(flow.folder / "dataflow.yml")
+def test_a_run_describes_itself(shared: Flow, looking: RunnerLink) -> None:
+    run = shared.last
+    described = looking.ask(messages.Describe(), messages.Described)
+    assert described.file == str(shared.folder / "dataflow.yml")
     assert (described.origin, described.state, described.pid) == ("run", "running", run.process.pid)
     assert {node.id: node.pid for node in described.nodes} == run.nodes()
     assert described.nodes[0].inputs == {"tick": "dora/timer/millis/20"}
@@ -112,8 +135,8 @@ def test_a_stop_from_outside_ends_the_run_well(run: Run, link: RunnerLink) -> No
 
 
 @pytest.mark.slow
-def test_counters_can_be_read_but_not_written(link: RunnerLink) -> None:
-    _, fds = link.ask_for_fds(messages.GetCounters(), messages.Counters)
+def test_counters_can_be_read_but_not_written(looking: RunnerLink) -> None:
+    _, fds = looking.ask_for_fds(messages.GetCounters(), messages.Counters)
     assert len(fds) == 1
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.pwrite(fds[0], b"x", 0)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import signal
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import pytest
 
 from end_to_end.node_sources import COOPERATIVE, HANGING_IMPORT, TICKS
 from end_to_end.on_terminal import TERMINAL
-from end_to_end.running import Flow, wait_until
+from end_to_end.running import Flow, Run, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -34,15 +37,51 @@ def clockless(text: str) -> list[str]:
     return [line[9:] for line in text.splitlines()]
 
 
-@pytest.fixture
-def talker(flow: Flow) -> Flow:
-    """A dataflow of one node that says one thing of each kind."""
-    flow.node("talker", TALKER)
-    return flow
+class Variant(NamedTuple):
+    """A way to show what the talker says."""
+
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = MappingProxyType({})
+    prefix: tuple[str, ...] = ()
 
 
-def test_pretty_lines_have_time_level_and_node(talker: Flow) -> None:
-    ended = talker.run()
+LEVELS = {
+    "info": ["INFO   talker: structured", "ERROR  talker: motor broken"],
+    "ERROR": ["ERROR  talker: motor broken"],
+}
+CHOSEN = [
+    (("--log-level", "info"), LEVELS["info"]),
+    (("--log-level", "ERROR"), LEVELS["ERROR"]),
+    (("--log-filter", "talker=error"), LEVELS["ERROR"]),
+    (
+        ("--log-level", "error", "--log-filter", "talker=debug"),
+        ["INFO   talker: structured", "DEBUG  talker: detail", "ERROR  talker: motor broken"],
+    ),
+]
+PRETTY, COMPACT = Variant(), Variant(("--log-format", "compact"))
+STATED_BOTH_WAYS = COMPACT._replace(environment={"DORA_LOG_FORMAT": "json", "DORA_LOG_LEVEL": "error"})
+COLOURLESS = [Variant(environment=env, prefix=TERMINAL) for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"})]
+FOR_MACHINES = [Variant(("--log-format", layout), prefix=TERMINAL) for layout in ("compact", "json")]
+VARIANTS = [PRETTY, COMPACT, STATED_BOTH_WAYS, *COLOURLESS, *FOR_MACHINES, *(Variant(options) for options, _ in CHOSEN)]
+
+Shown = Callable[[Variant], Run]
+
+
+@pytest.fixture(scope="module")
+def shown(flows: Callable[[], Flow]) -> Shown:
+    """The runs of a node that says one thing of each kind, which have ended; they ran side by side."""
+    runs = []
+    for variant in VARIANTS:
+        flow = flows()
+        flow.node("talker", TALKER)
+        runs.append(flow.start(*variant.options, prefix=variant.prefix, environment=variant.environment))
+    for run in runs:
+        run.wait()
+    return lambda variant: runs[VARIANTS.index(variant)]
+
+
+def test_pretty_lines_have_time_level_and_node(shown: Shown) -> None:
+    ended = shown(PRETTY).wait()
     assert (ended.code, ended.stderr) == (0, ""), ended
     assert clockless(ended.stdout) == [
         "stdout talker: plain",
@@ -52,9 +91,8 @@ def test_pretty_lines_have_time_level_and_node(talker: Flow) -> None:
     ]
 
 
-def test_compact_lines(talker: Flow) -> None:
-    ended = talker.run("--log-format", "compact")
-    assert clockless(ended.stdout) == [
+def test_compact_lines(shown: Shown) -> None:
+    assert clockless(shown(COMPACT).wait().stdout) == [
         "STDOUT talker: plain",
         "INFO talker: structured",
         "DEBUG talker: detail",
@@ -62,9 +100,8 @@ def test_compact_lines(talker: Flow) -> None:
     ]
 
 
-def test_format_of_the_environment_loses_against_the_option(talker: Flow) -> None:
-    ended = talker.run("--log-format", "compact", environment={"DORA_LOG_FORMAT": "json", "DORA_LOG_LEVEL": "error"})
-    assert clockless(ended.stdout) == ["ERROR talker: motor broken"]
+def test_format_of_the_environment_loses_against_the_option(shown: Shown) -> None:
+    assert clockless(shown(STATED_BOTH_WAYS).wait().stdout) == ["ERROR talker: motor broken"]
 
 
 def test_json_output_is_pure_json_lines_with_all_keys(flow: Flow) -> None:
@@ -81,22 +118,12 @@ def test_json_output_is_pure_json_lines_with_all_keys(flow: Flow) -> None:
     assert (structured["node_id"], structured["level"], structured["fields"]) == ("talker", "INFO", {"speed": "2"})
 
 
-@pytest.mark.parametrize(
-    ("options", "shown"),
-    [
-        (("--log-level", "info"), ["INFO   talker: structured", "ERROR  talker: motor broken"]),
-        (("--log-level", "ERROR"), ["ERROR  talker: motor broken"]),
-        (("--log-filter", "talker=error"), ["ERROR  talker: motor broken"]),
-        (
-            ("--log-level", "error", "--log-filter", "talker=debug"),
-            ["INFO   talker: structured", "DEBUG  talker: detail", "ERROR  talker: motor broken"],
-        ),
-    ],
-)
-def test_level_and_filter_choose_what_is_shown(talker: Flow, options: tuple[str, ...], shown: list[str]) -> None:
-    lines = clockless(talker.run(*options).stdout)
-    assert [line for line in lines if "talker: " in line and "spawned" not in line and "finished" not in line] == shown
-    assert talker.said("talker") == ["plain", "structured", "detail", "broken"]
+@pytest.mark.parametrize(("options", "lines"), CHOSEN)
+def test_level_and_filter_choose_what_is_shown(shown: Shown, options: tuple[str, ...], lines: list[str]) -> None:
+    run = shown(Variant(options))
+    said = [line for line in clockless(run.wait().stdout) if "talker: " in line]
+    assert [line for line in said if "spawned" not in line and "finished" not in line] == lines
+    assert run.said("talker") == ["plain", "structured", "detail", "broken"]
 
 
 def test_quiet_shows_only_what_nodes_print(flow: Flow) -> None:
@@ -125,16 +152,18 @@ def test_each_node_has_its_own_colour_on_a_terminal(flow: Flow) -> None:
     assert colours["one"] != colours["two"]
 
 
-@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_no_colours_on_a_terminal_that_does_not_want_them(talker: Flow, environment: dict[str, str]) -> None:
-    ended = talker.run(prefix=TERMINAL, environment=environment)
+@pytest.mark.parametrize("variant", COLOURLESS, ids=["NO_COLOR", "dumb"])
+def test_no_colours_on_a_terminal_that_does_not_want_them(shown: Shown, variant: Variant) -> None:
+    ended = shown(variant).wait()
     assert "stdout talker: plain\r\n" in ended.stdout
     assert "\x1b" not in ended.stdout
 
 
-@pytest.mark.parametrize("layout", ["compact", "json"])
-def test_machine_formats_have_no_colours_on_a_terminal(talker: Flow, layout: str) -> None:
-    assert "\x1b" not in talker.run("--log-format", layout, prefix=TERMINAL).stdout
+@pytest.mark.parametrize("variant", FOR_MACHINES, ids=["compact", "json"])
+def test_machine_formats_have_no_colours_on_a_terminal(shown: Shown, variant: Variant) -> None:
+    said = shown(variant).wait().stdout
+    assert "structured" in said
+    assert "\x1b" not in said
 
 
 def test_terminal_shows_who_is_waited_for_and_takes_it_away_again(flow: Flow) -> None:

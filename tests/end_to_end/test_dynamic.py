@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,33 +39,50 @@ def run_with_probe(flow: Flow) -> Run:
     return run
 
 
+CLOSED = "INPUT_CLOSED in"
+
+
+@pytest.fixture(scope="module")
+def shared(flows: Callable[[], Flow]) -> Iterator[Flow]:
+    """A run with a probe, whose tests leave it as it was: detached, and known to be."""
+    flow = flows()
+    run_with_probe(flow)
+    yield flow
+    assert flow.last.stop().code == 0
+
+
+@contextlib.contextmanager
+def attached(flow: Flow) -> Iterator[Shell]:
+    """A shell that is the probe; when it has left, its reader knows."""
+    closings = flow.said("echo").count(CLOSED)
+    with Shell(flow) as shell:
+        assert shell.do("node = Node('probe')") == ""
+        yield shell
+    wait_until(lambda: flow.said("echo").count(CLOSED) > closings, what="the closing")
+
+
 def descriptors_of(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def test_dynamic_node_receives_and_sends_while_it_is_attached(flow: Flow) -> None:
-    run = run_with_probe(flow)
-    with Shell(flow) as shell:
-        assert shell.do("import pyarrow as pa; node = Node('probe')") == ""
+def test_dynamic_node_receives_and_sends_while_it_is_attached(shared: Flow) -> None:
+    before = len(shared.said("echo"))
+    with attached(shared) as shell:
         assert shell.do("event = node.next(); print(event['type'], event['id'])") == "INPUT in"
         assert shell.do("print(sorted(node.node_config()))") == "['inputs', 'outputs']"
-        shell.do("node.send_output('found', pa.array([7]))")
-        run.wait_said("echo", "got [7]")
+        shell.do("node.send_output('found', b'7')")
+        wait_until(lambda: shared.said("echo")[before:] == ["got [55]"], what="the message")
         shell.do("del node, event")
-        run.wait_said("echo", "INPUT_CLOSED in")
-    assert run.stop().code == 0
+        wait_until(lambda: shared.said("echo")[before:] == ["got [55]", CLOSED], what="the closing")
 
 
-def test_input_of_a_dynamic_node_opens_again_when_it_attaches_again(flow: Flow) -> None:
-    run = run_with_probe(flow)
+def test_input_of_a_dynamic_node_opens_again_when_it_attaches_again(shared: Flow) -> None:
+    before = len(shared.said("echo"))
     for number in range(2):
-        with Shell(flow) as shell:
-            shell.do("node = Node('probe')")
+        with attached(shared) as shell:
             shell.do(f"node.send_output('found', b'{number}')")
             shell.do("del node")
-    wait_until(lambda: len(run.said("echo")) >= 5)
-    assert run.said("echo")[1:5] == ["got [48]", "INPUT_CLOSED in", "got [49]", "INPUT_CLOSED in"]
-    run.stop()
+    assert shared.said("echo")[before:] == ["got [48]", CLOSED, "got [49]", CLOSED]
 
 
 def test_dynamic_node_attaches_20_times_from_one_process_and_leaves_no_trace(flow: Flow) -> None:
@@ -80,15 +99,11 @@ def test_dynamic_node_attaches_20_times_from_one_process_and_leaves_no_trace(flo
     assert run.stop().code == 0
 
 
-def test_killed_dynamic_node_counts_as_left(flow: Flow) -> None:
-    run = run_with_probe(flow)
-    with Shell(flow) as shell:
-        shell.do("node = Node('probe')")
+def test_killed_dynamic_node_counts_as_left(shared: Flow) -> None:
+    with attached(shared) as shell:
         shell.kill()
-        run.wait_said("echo", "INPUT_CLOSED in")
-    with Shell(flow) as shell:
-        assert shell.do("node = Node('probe'); print(node.next()['type'])") == "INPUT"
-    assert run.stop().code == 0
+    with attached(shared) as shell:
+        assert shell.do("print(node.next()['type'])") == "INPUT"
 
 
 def test_dynamic_node_is_stopped_with_the_run(flow: Flow) -> None:
@@ -155,24 +170,18 @@ def test_node_that_is_assigned_again_after_its_run_attaches_to_the_next_run(flow
         again.stop()
 
 
-def test_another_id_in_a_process_that_is_attached_is_refused(flow: Flow) -> None:
-    run = run_with_probe(flow)
-    with Shell(flow) as shell:
-        shell.do("node = Node('probe')")
+def test_another_id_in_a_process_that_is_attached_is_refused(shared: Flow) -> None:
+    with attached(shared) as shell:
         assert shell.do("other = Node('other')").startswith(
             "NodeError: this process is already the dynamic node `probe`"
         )
         assert shell.do("node.next()") == ""
-    run.stop()
 
 
-def test_dynamic_node_that_is_attached_elsewhere_is_refused_naming_the_process(flow: Flow) -> None:
-    run = run_with_probe(flow)
-    with Shell(flow) as first, Shell(flow) as second:
-        first.do("node = Node('probe')")
+def test_dynamic_node_that_is_attached_elsewhere_is_refused_naming_the_process(shared: Flow) -> None:
+    with attached(shared) as first, Shell(shared) as second:
         pid = first.do("import os; print(os.getpid())")
         assert f"already open in the process with PID {pid}" in second.do("node = Node('probe')")
-    run.stop()
 
 
 @pytest.mark.parametrize(
@@ -182,13 +191,11 @@ def test_dynamic_node_that_is_attached_elsewhere_is_refused_naming_the_process(f
         ("echo", "node `echo` of {file} is not dynamic: dora starts it"),
     ],
 )
-def test_id_that_is_not_a_dynamic_node_is_refused_with_a_reason(flow: Flow, node_id: str, reason: str) -> None:
-    run = run_with_probe(flow)
-    with Shell(flow) as shell:
+def test_id_that_is_not_a_dynamic_node_is_refused_with_a_reason(shared: Flow, node_id: str, reason: str) -> None:
+    with Shell(shared) as shell:
         said = shell.do(f"node = Node({node_id!r})")
     assert said.startswith(f"NodeError: Could not setup node from node id `{node_id}`: ")
-    assert reason.format(file=flow.folder / "dataflow.yml") in said
-    run.stop()
+    assert reason.format(file=shared.folder / "dataflow.yml") in said
 
 
 def test_id_that_two_running_dataflows_have_is_refused_naming_both(flow: Flow, tmp_path: Path) -> None:

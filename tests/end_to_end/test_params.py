@@ -68,6 +68,17 @@ def dora(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.fixture
 def run(flow: Flow) -> Run:
+    """A run that a test has to itself."""
+    return start(flow)
+
+
+@pytest.fixture(scope="module")
+def shared(flows: Callable[[], Flow]) -> Run:
+    """A run of which one test sets parameters of the node, the other of the operators."""
+    return start(flows())
+
+
+def start(flow: Flow) -> Run:
     """A node and two operators, which run."""
     inputs = {"tick": "dora/timer/millis/20"}
     flow.node("camera", NODE, inputs=inputs, restart_policy="on-failure")
@@ -112,15 +123,13 @@ def test_a_node_of_dora_run_hears_of_changes_and_hears_them_again_when_it_is_res
     assert run.said("camera")[run.said("camera").index("started True") + 1] == again[1], "before any data"
 
 
-def test_every_operator_of_a_node_hears_of_its_parameters(
-    flow: Flow, run: Run, dora: Callable[[Path], Command]
-) -> None:
-    dora(flow.home)("set", "eyes", "gain", "[1, 2]")
-    wait_until(lambda: changes(run, "eyes").count("PARAM_UPDATE gain [1, 2]") == 2, what="both operators")
+def test_every_operator_of_a_node_hears_of_its_parameters(shared: Run, dora: Callable[[Path], Command]) -> None:
+    dora(shared.home)("set", "eyes", "gain", "[1, 2]")
+    wait_until(lambda: changes(shared, "eyes").count("PARAM_UPDATE gain [1, 2]") == 2, what="both operators")
 
 
-def test_the_commands_of_a_user_who_makes_mistakes(flow: Flow, run: Run, dora: Callable[[Path], Command]) -> None:
-    param = dora(flow.home)
+def test_the_commands_of_a_user_who_makes_mistakes(shared: Run, dora: Callable[[Path], Command]) -> None:
+    param = dora(shared.home)
     assert param("list", "camera") == (
         0,
         "No parameters set for node `camera`\n",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -33,11 +33,31 @@ READER = """
 """
 
 
-@pytest.fixture
-def run(flow: Flow) -> Run:
+def start(flow: Flow) -> Run:
     flow.node("counter", COUNTER, inputs={"tick": "dora/timer/millis/5"}, outputs=["out", "large"])
     flow.node("reader", READER, inputs={"in": "counter/out"})
     return flow.start()
+
+
+@pytest.fixture
+def run(flow: Flow) -> Run:
+    """A run that the test ends."""
+    return start(flow)
+
+
+@pytest.fixture(scope="module")
+def shared(flows: Callable[[], Flow]) -> Iterator[Flow]:
+    """A run that several tests look at, and that ends well after all of them."""
+    flow = flows()
+    start(flow)
+    yield flow
+    assert flow.last.stop().code == 0
+
+
+@pytest.fixture
+def looking(shared: Flow) -> Iterator[Inspection]:
+    with Inspection(open_link(shared)) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -78,25 +98,24 @@ def test_a_tap_reads_an_output_that_runs_and_nobody_else_notices(run: Run, inspe
 
 
 @pytest.mark.slow
-def test_several_outputs_are_read_on_one_link_also_those_that_no_node_reads(inspection: Inspection) -> None:
-    inspection.open("counter", "out", queue_size=10)
-    inspection.open("counter", "large", queue_size=10)
-    found = take(inspection, 20)
+def test_several_outputs_are_read_on_one_link_also_those_that_no_node_reads(looking: Inspection) -> None:
+    looking.open("counter", "out", queue_size=10)
+    looking.open("counter", "large", queue_size=10)
+    found = take(looking, 20)
     assert {message.output for message in found} == {"out", "large"}
     assert {len(message.value) for message in found if message.output == "large"} == {100_000}
 
 
 @pytest.mark.slow
-def test_a_tap_that_is_not_read_loses_its_oldest_and_counts_them(run: Run, inspection: Inspection) -> None:
-    tap = inspection.open("counter", "out", queue_size=3)
-    take(inspection, 1)
-    before = inspection.counts(tap)
-    wait_until(lambda: inspection.counts(tap).sent >= before.sent + 20)
-    found = numbers(take(inspection, 3))
-    counts = inspection.counts(tap)
+def test_a_tap_that_is_not_read_loses_its_oldest_and_counts_them(looking: Inspection) -> None:
+    tap = looking.open("counter", "out", queue_size=3)
+    take(looking, 1)
+    before = looking.counts(tap)
+    wait_until(lambda: looking.counts(tap).sent >= before.sent + 20)
+    found = numbers(take(looking, 3))
+    counts = looking.counts(tap)
     assert counts.dropped >= 10
     assert found == sorted(found)
-    assert run.stop().code == 0
 
 
 @pytest.mark.slow
@@ -113,22 +132,22 @@ def test_a_tap_goes_on_when_its_sender_is_restarted_and_closes_with_it(run: Run,
 
 
 @pytest.mark.slow
-def test_what_is_not_there_is_refused_by_name(inspection: Inspection) -> None:
+def test_what_is_not_there_is_refused_by_name(looking: Inspection) -> None:
     with pytest.raises(RunnerRefused, match=r"has no output `ot` \(did you mean `out`\? outputs: out, large\)"):
-        inspection.open("counter", "ot", queue_size=1)
+        looking.open("counter", "ot", queue_size=1)
     with pytest.raises(RunnerRefused, match="there is no node `count`"):
-        inspection.open("count", "out", queue_size=1)
+        looking.open("count", "out", queue_size=1)
 
 
 @pytest.mark.slow
-def test_a_hundred_taps_come_and_go_without_a_trace(run: Run, inspection: Inspection) -> None:
+def test_a_hundred_taps_come_and_go_without_a_trace(shared: Flow, looking: Inspection) -> None:
     def descriptors() -> list[int]:
-        return [len(os.listdir(f"/proc/{pid}/fd")) for pid in (run.process.pid, run.nodes()["counter"])]
+        return [len(os.listdir(f"/proc/{pid}/fd")) for pid in (shared.last.process.pid, shared.last.nodes()["counter"])]
 
-    take_one(inspection.path)
+    take_one(looking.path)
     before = descriptors()
     for _ in range(25):
-        take_one(inspection.path)
+        take_one(looking.path)
     wait_until(
         lambda: all(now <= then for now, then in zip(descriptors(), before, strict=True)),
         what="the descriptors to be given back",
