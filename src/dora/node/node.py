@@ -23,7 +23,7 @@ from dora import env
 from dora.errors import NodeError
 from dora.ids import data_id_fault
 from dora.node import events
-from dora.node.collector import leave_alone_what_is_imported
+from dora.node.collector import leave_alone_what_is_imported, paused
 from dora.node.link import forked_error
 from dora.node.logs import NodeLog, bridge_logging
 from dora.node.session import open_session
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 
 if env.NODE_CONFIG in os.environ:
-    importlib.import_module("dora.node.outputs")  # a node that dora started needs pyarrow anyway
+    with paused():
+        importlib.import_module("dora.node.outputs")  # a node that dora started needs pyarrow anyway
+        importlib.import_module("dora.node.receiver")
     leave_alone_what_is_imported()
 
 _LONGEST_WAIT_S = 86_400.0  # epoll takes no more than 24 days at once

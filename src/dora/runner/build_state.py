@@ -9,15 +9,17 @@ build or a node writes does not count: otherwise every run would build again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dora.dataflow.descriptor import Node
+
+if TYPE_CHECKING:
+    import hashlib
 
 FOLDER: Final = ".dora"
 MAX_FILES: Final = 20_000
@@ -54,7 +56,7 @@ def fingerprint(node: Node, working_dir: Path, interpreter: Iterable[object]) ->
         interpreter: whatever tells the Python of the build from another.
     """
     build = node.build or ""
-    digest = hashlib.sha256(json.dumps([build, sorted(node.env.items()), [str(part) for part in interpreter]]).encode())
+    digest = _sha256(json.dumps([build, sorted(node.env.items()), [str(part) for part in interpreter]]).encode())
     for part in _named_inputs(build, working_dir):
         digest.update(part.encode("utf-8", "surrogateescape"))
     if not is_only_installing(build):
@@ -94,7 +96,7 @@ def make_folder(working_dir: Path) -> Path:
 
 def checksum_of(path: Path) -> str:
     """SHA-256 of a file, in hex; the file may be large."""
-    digest = hashlib.sha256()
+    digest = _sha256()
     with path.open("rb") as content:
         while chunk := content.read(1 << 20):
             digest.update(chunk)
@@ -140,7 +142,7 @@ def _content(path: Path, seen: set[Path]) -> Iterator[str]:
         content = path.read_bytes()
     except OSError:
         return
-    yield f"{path} {hashlib.sha256(content).hexdigest()}\n"
+    yield f"{path} {_sha256(content).hexdigest()}\n"
     if path.suffix == ".txt":
         for included in _INCLUDE.findall(content.decode("utf-8", "replace")):
             yield from _content(Path(os.path.abspath(path.parent / included)), seen)
@@ -162,3 +164,9 @@ def _tree(root: Path, suffixes: frozenset[str]) -> Iterator[str]:
         if count > MAX_FILES:
             yield os.urandom(8).hex()  # too much to look at: build again
             return
+
+
+def _sha256(content: bytes = b"") -> hashlib._Hash:
+    import hashlib  # loads OpenSSL: 4 ms of every start, and most dataflows have nothing to build
+
+    return hashlib.sha256(content)

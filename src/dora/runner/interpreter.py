@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from dora.dataflow.environment import is_reserved
 from dora.dataflow.programs import SHELL, find_program, is_url
 from dora.errors import DescriptorError, ResourceError
 from dora.runner.build_state import FOLDER
-from dora.runner.stated_python import StatedPython, check_dora, has_our_dora, stated_python
+from dora.runner.stated_python import StatedPython, check_dora, has_our_dora, on_path, stated_python
 
 SHELL_ALLOWED: Final = "DORA_ALLOW_SHELL_NODES"
 DOWNLOADS: Final = "build"
@@ -183,7 +182,7 @@ def interpreter_for(
         note = f"  (not {python}: no dora of ours is installed there)"
     if sys.executable:
         return Interpreter(sys.executable, note)
-    found = shutil.which("python", path=environ.get("PATH")) or shutil.which("python3", path=environ.get("PATH"))
+    found = on_path("python", environ) or on_path("python3", environ)
     if found is None:
         raise _problem(node, "there is no Python to run it with", "install python3, or put it on PATH")
     return Interpreter(found, note)
@@ -245,7 +244,7 @@ def _runtime_command(
     """The process that hosts the operators; each is named as `<operator>=<file>`."""
     note = ""
     if node.conda_env is not None:
-        conda = shutil.which("conda", path=environ.get("PATH"))
+        conda = on_path("conda", environ)
         if conda is None:
             raise _problem(node, "'conda_env' needs the program conda, which is not on PATH", "install it, or use --uv")
         python: tuple[str, ...] = (conda, "run", "--no-capture-output", "-n", node.conda_env, "python")

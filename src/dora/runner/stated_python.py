@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -116,7 +115,7 @@ def _of_python(node: Node, value: str, working_dir: Path, environ: Mapping[str, 
             raise problem(node, f"`{key}`: there is no interpreter {path}", "")
     else:
         name = f"python{value}" if _VERSION.fullmatch(value) else value
-        found = shutil.which(name, path=environ.get("PATH"))
+        found = on_path(name, environ)
         if found is None:
             raise problem(node, f"`{key}`: there is no {name} on PATH", "install it, or give the path of its file")
         path = os.path.abspath(found)
@@ -162,7 +161,7 @@ def _conda_environments(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]
     for line in noted.read_text().splitlines() if os.path.isfile(noted) else []:
         yield Path(line.strip()).name, Path(line.strip())
     roots = [folder / name for name in CONDA_FOLDERS for folder in (home, Path("/opt"))]
-    command = environ.get("CONDA_EXE") or shutil.which("conda", path=environ.get("PATH"))
+    command = environ.get("CONDA_EXE") or on_path("conda", environ)
     if command:
         roots.append(Path(os.path.realpath(command)).parent.parent)
     active = [Path(environ[name]) for name in ("CONDA_PREFIX", "MAMBA_ROOT_PREFIX") if environ.get(name)]
@@ -172,6 +171,13 @@ def _conda_environments(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]
             yield "base", root
         for env in sorted((root / "envs").iterdir()) if os.path.isdir(root / "envs") else []:
             yield env.name, env
+
+
+def on_path(name: str, environ: Mapping[str, str]) -> str | None:
+    """The program of that name on PATH, or None."""
+    import shutil  # rarely needed, and 4 ms to import
+
+    return shutil.which(name, path=environ.get("PATH"))
 
 
 @lru_cache(maxsize=16)
