@@ -161,3 +161,9 @@ def test_lines_that_were_not_shown_are_told() -> None:
 def test_lines_that_the_disk_refused_are_told() -> None:
     report = final_report(RunSummary((CLEAN,), lost_log_lines=7))
     assert report == "7 lines are missing in the log files: the disk refused them"
+
+
+@pytest.mark.parametrize("last_line", ["bdb.BdbQuit", "EOFError: EOF when reading a line"])
+def test_node_that_waited_for_somebody_to_type_comes_with_a_hint(last_line: str) -> None:
+    outcome = Outcome("camera", EXITED, True, 5, stderr_tail=("Traceback (most recent call last):", last_line))
+    assert "make it `path: dynamic`" in final_report(RunSummary((outcome,)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 
-from dora.runner.status_line import ERASE, StatusLine
+from dora.runner.status_line import ERASE, StatusLine, is_redrawable
 
 
 def test_line_replaces_the_one_under_the_cursor() -> None:
@@ -39,3 +41,16 @@ def test_colours_only_where_they_are_wanted() -> None:
 
     assert styles(StatusLine(is_coloured=True).draw("x"))
     assert styles(StatusLine(is_coloured=False).draw("x")) == []
+
+
+@pytest.mark.parametrize(("term", "is_it"), [("xterm", True), ("dumb", False)])
+def test_only_a_terminal_that_knows_how_is_drawn_upon(term: str, is_it: bool) -> None:
+    ours, terminal = os.openpty()
+    assert is_redrawable(terminal, {"TERM": term}) is is_it
+    os.close(ours)
+    os.close(terminal)
+
+
+def test_file_is_not_drawn_upon(tmp_path: Path) -> None:
+    with (tmp_path / "out.txt").open("w") as file:
+        assert not is_redrawable(file.fileno(), {"TERM": "xterm"})

@@ -20,6 +20,7 @@ from dora.runner.display import Display
 from dora.runner.options import BuildOptions, RunOptions
 from dora.runner.progress import BUILDING, Progress
 from dora.runner.run_console import make_console
+from dora.runner.status_line import is_redrawable
 
 _TICK_S: Final = 0.25
 
@@ -67,7 +68,8 @@ def build_dataflow(options: RunOptions, *, is_local: bool = True, has_strict_typ
         if not needs_build(dataflow):
             console.system("nothing to build: no node has `build:`, `git:` or a URL")
         if needs_build(dataflow, options.build):
-            build(dataflow, options.build, console, Progress(console, is_live=os.isatty(2), is_quiet=options.is_quiet))
+            progress = Progress(console, is_live=is_redrawable(2, os.environ), is_quiet=options.is_quiet)
+            build(dataflow, options.build, console, progress)
         for missing in check_sources(dataflow):  # only now: one node's build may make the program of another
             console.note(f"warning: {missing}")
     finally:

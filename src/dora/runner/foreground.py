@@ -27,6 +27,7 @@ from dora.runner.progress import Progress
 from dora.runner.reactor import Reactor
 from dora.runner.reception import Reception
 from dora.runner.run_console import make_console
+from dora.runner.status_line import is_redrawable
 from dora.transport import control, rendezvous
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGCHLD)
@@ -54,7 +55,8 @@ def run_dataflow(options: RunOptions, processes: Processes, runtime_dir: str) ->
         try:
             for warning in dataflow.warnings:
                 console.note(f"warning: {warning}")
-            progress = Progress(console, is_live=background is None and os.isatty(2), is_quiet=options.is_quiet)
+            is_live = background is None and is_redrawable(2, os.environ)
+            progress = Progress(console, is_live=is_live, is_quiet=options.is_quiet)
             with control.listen(os.path.join(runtime_dir, rendezvous.ADMIN_SOCKET_NAME)) as listener:
                 reception = Reception(listener)
                 launcher = Launcher(

@@ -30,6 +30,9 @@ RULE: Final = "-" * 81
 MOST_FAILURES: Final = 5
 MOST_INPUTS: Final = 20
 MOST_FOLLOWERS: Final = 10
+_NO_INPUT: Final = "a node has nobody who types; make it `path: dynamic` and start it in a terminal of its own"
+_HINTS: Final = {"bdb.BdbQuit": _NO_INPUT, "EOFError: EOF when reading a line": _NO_INPUT}
+"""by how the last line on stderr begins"""
 
 
 def final_report(summary: RunSummary, *, is_quiet: bool = False) -> str:
@@ -122,6 +125,7 @@ def _failure_lines(outcome: Outcome) -> list[str]:
         ("interpreter", outcome.interpreter),
         ("ran for", None if outcome.ran_s is None else f"{outcome.ran_s:.1f} s"),
         ("log file", outcome.log_file),
+        ("hint", next((hint for end, hint in _HINTS.items() if tail and tail[-1].startswith(end)), None)),
     ]
     return lines + [f"  {name + ':':<13}{value}" for name, value in details if value]
 

@@ -7,6 +7,8 @@ widths and styles, is imported when the first line is drawn, so that a quick run
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 ERASE: Final = b"\r\x1b[2K"
 
 _FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+def is_redrawable(fd: int, environ: Mapping[str, str]) -> bool:
+    """Whether a line can be drawn over itself there: on a terminal that knows how."""
+    return os.isatty(fd) and environ.get("TERM") != "dumb"
 
 
 class StatusLine:
