@@ -68,3 +68,12 @@ def test_what_is_owed_to_a_node_that_has_ended_is_undone(machine: Machine) -> No
     machine.arrears.try_again()
     assert machine.done == ["before", "edge undone"]
     assert not machine.arrears.is_behind("a")
+
+
+def test_what_follows_is_not_done_when_the_run_of_the_node_ends_meanwhile(machine: Machine) -> None:
+    machine.arrears.do("a", lambda: machine.arrears.forget("a"))
+    machine.arrears.do("a", machine.act("later edge"), machine.note("later edge undone"))
+    machine.has_descriptors = True
+    machine.arrears.try_again()
+    assert machine.done == ["before", "edge", "later edge undone"]
+    assert not machine.arrears

@@ -199,3 +199,20 @@ def test_nodes_that_come_when_there_are_no_descriptors_are_told_so_and_the_user_
     assert place.warned == [text]
     place.hello()
     assert place.told == [s.NodeSaidHello("a")]
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_request_whose_descriptor_finds_no_room_is_refused_and_the_link_stays(
+    place: Place, few: Callable[[int | None], None], count: int
+) -> None:
+    client = place.hello()
+    value = os.memfd_create("value")
+    control.send(client, messages.encode(messages.ExtensionRequest(1, messages.STORE, "ns", "key")), (value,))
+    few(count)
+    place.turn()
+    few(None)
+    os.close(value)
+    reply = answer(client)
+    assert isinstance(reply, messages.ExtensionReply)
+    assert reply.error.startswith("out of file descriptors")
+    assert place.told == [s.NodeSaidHello("a")]

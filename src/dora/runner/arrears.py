@@ -54,12 +54,13 @@ class Arrears:
         for node in list(self._owed):
             owed = self._owed[node]
             try:
-                while owed:
+                while owed and self._owed.get(node) is owed:  # to tell a node may show that its link is gone
                     owed[0].act()
                     owed.popleft()
             except (ResourceError, OSError):
                 continue
-            del self._owed[node]
+            if not owed:
+                self._owed.pop(node, None)
 
     def forget(self, node: str) -> None:
         """That run of the node is over."""

@@ -21,7 +21,9 @@ class _Value:
 
     def __init__(self, data: bytes, fds: list[int]) -> None:
         self.data: Final = data
-        self._fd = os.dup(fds[0]) if fds else -1
+        self._fd = -1
+        if fds:
+            self._fd = os.dup(fds[0])
 
     def lend(self) -> tuple[int, ...]:
         """A descriptor for one reader, if the value is big."""
@@ -50,7 +52,11 @@ class Extensions:
         act = self._acts.get(request.action)
         if act is None:
             return Parcel(messages.ExtensionReply(request.number, error=f"unknown request {request.action!r}"))
-        return act(node, request, fds)
+        try:
+            return act(node, request, fds)
+        except OSError as error:
+            why = f"out of file descriptors where dora was started: {error.strerror} (limit: `ulimit -n`)"
+            return Parcel(messages.ExtensionReply(request.number, error=why))
 
     def forget_node(self, node: str) -> None:
         """Its link is gone."""

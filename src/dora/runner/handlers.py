@@ -117,12 +117,13 @@ class Handlers:
         self._page.clear_node(slot)
         config = self._config(slot, node, effect)
         try:
-            parcels = [Parcel(messages.Configure(messages.VERSION), owned=(_memfd(config),), lent=(self._page.fd,))]
-            parcels += [self._wiring.output(effect.node, output) for output in config.outputs]
+            outputs = [self._wiring.output(effect.node, output) for output in config.outputs]
+            memfd = _memfd(config)
         except (ResourceError, OSError) as error:
             self._refuse(effect.node, error)
             return
-        for parcel in parcels:
+        start = Parcel(messages.Configure(messages.VERSION), owned=(memfd,), lent=(self._page.fd,))
+        for parcel in (start, *outputs):
             self._server.send(effect.node, parcel)
 
     def _config(self, slot: int, node: Node, effect: e.OpenLink) -> messages.NodeConfig:

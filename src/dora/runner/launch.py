@@ -122,9 +122,11 @@ class Launcher:
                 name, self._argv[name], env, str(self._folder(node)), writes[0], writes[1], node.cpu_affinity
             )
             self.processes.spawn(request)
-        except OSError as error:
+        except (OSError, ResourceError) as error:
             for fd in reads:
                 os.close(fd)
+            if isinstance(error, ResourceError):
+                raise
             raise ResourceError(f"cannot start node `{name}`: {error.strerror} (limit: `ulimit -n`)") from error
         finally:
             for fd in writes:

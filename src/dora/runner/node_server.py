@@ -204,12 +204,24 @@ class NodeServer:
             payload, fds = control.receive(link.socket)
         except BlockingIOError:
             return False
+        except control.DescriptorsLost as lost:
+            return self._decline(link, lost)
         except (DoraError, OSError):
             payload, fds = b"", []
         try:
             return self._take_payload(link, payload, fds)
         finally:
             _close_all(fds)
+
+    def _decline(self, link: _Link, lost: control.DescriptorsLost) -> bool:
+        """A request whose descriptors found no room here: whoever asked is told, and is none the worse for it."""
+        with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
+            request = messages.decode_to_runner(lost.payload)
+            if link.node and isinstance(request, messages.ExtensionRequest):
+                self.send(link.node, Parcel(messages.ExtensionReply(request.number, error=str(lost))))
+                return True
+        self._lose(link)
+        return False
 
     def _take_payload(self, link: _Link, payload: bytes, fds: list[int]) -> bool:
         if not payload:

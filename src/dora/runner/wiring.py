@@ -174,7 +174,8 @@ class Wiring:
         self._is_used.difference_update(used)
         arenas = {key[1]: self._arenas.pop(key) for key in used}
         for edge, ends in self._ends.values():
-            if edge.route.sender == sender and ends.reader and not ends.writer and ends.arena is None:
+            is_left = edge.route.sender == sender and ends.reader and not ends.writer and ends.arena is None
+            if is_left and edge.route.output in arenas:
                 ends.arena = arenas[edge.route.output]
                 ends.arena.users += 1
         for arena in arenas.values():

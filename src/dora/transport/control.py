@@ -22,6 +22,18 @@ _LONGEST_PATH: Final = 100
 _FD_BYTES: Final = array.array("i").itemsize
 
 
+class DescriptorsLost(ResourceError):
+    """A message came, and there was no room in this process for its descriptors.
+
+    Attributes:
+        payload: of the message.
+    """
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__("out of file descriptors while connecting a node: raise the limit (`ulimit -n`)")
+        self.payload: Final = payload
+
+
 def listen(path: str, *, kind: socket.SocketKind = socket.SOCK_SEQPACKET) -> socket.socket:
     """A non-blocking listener at `path`."""
     listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
@@ -79,7 +91,7 @@ def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
 
     Raises:
         BlockingIOError: the socket is non-blocking and empty.
-        ResourceError: this process has no room for the descriptors.
+        DescriptorsLost: this process has no room for the descriptors.
     """
     room = socket.CMSG_SPACE(MAX_FDS * _FD_BYTES)
     try:
@@ -94,6 +106,6 @@ def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
         for fd in fds:
             os.close(fd)
         if flags & socket.MSG_CTRUNC:
-            raise ResourceError("out of file descriptors while connecting a node: raise the limit (`ulimit -n`)")
+            raise DescriptorsLost(payload)
         raise ProtocolError(f"control message longer than {MAX_MESSAGE_BYTES} bytes")
     return payload, list(fds)

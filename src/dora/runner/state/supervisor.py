@@ -51,7 +51,7 @@ from dora.runner.state.topology import Topology
 _ECHO_NS: Final = 100 * NS_PER_MS
 """a second signal that soon is the same Ctrl-C, forwarded by a parent such as `uv run`"""
 _LOOK_AGAIN_NS: Final = 250 * NS_PER_MS
-_WANTS: Final = frozenset({errno.EMFILE, errno.ENFILE})
+_WANTS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS})
 
 
 class Supervisor:
@@ -216,7 +216,7 @@ class Supervisor:
 
     def _note_refused(self, stimulus: s.SpawnRefused, now_ns: int) -> list[Effect]:
         life = self.lives[stimulus.node]
-        if stimulus.errno in _WANTS:
+        if stimulus.errno in _WANTS and life.ladder is None and not self.is_stopping:
             return self._hold_back(life, f"{stimulus.message}: it is tried again until it can be done", now_ns)
         how = f"failed to spawn: {stimulus.message}"
         if self._graph.falls_back(life):
