@@ -23,6 +23,7 @@ from dora import env
 from dora.errors import NodeError
 from dora.ids import data_id_fault
 from dora.node import events
+from dora.node.absences import remember_absence
 from dora.node.collector import leave_alone_what_is_imported, paused
 from dora.node.link import forked_error
 from dora.node.logs import NodeLog, bridge_logging
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 if env.NODE_CONFIG in os.environ:
+    remember_absence("dateutil")  # that pyarrow looks for in every `pa.array([...])`
     with paused():
         importlib.import_module("dora.node.outputs")  # a node that dora started needs pyarrow anyway
         importlib.import_module("dora.node.receiver")
