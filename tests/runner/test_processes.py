@@ -125,6 +125,13 @@ def test_runner_may_open_as_many_files_as_its_limit_lets(tmp_path: Path) -> None
     assert subprocess.check_output([*command, str(tmp_path)], text=True) == "512\n"
 
 
+def test_minder_is_reaped_where_the_parent_ignores_the_end_of_children(tmp_path: Path) -> None:
+    script = "import signal, sys; from dora.runner.processes import Processes; "
+    script += "signal.signal(signal.SIGCHLD, signal.SIG_IGN); Processes.start(sys.argv[1]).close(5)"
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_argument_that_is_too_long_comes_with_the_limit(run: TestRun) -> None:
     run.spawn("a", "/bin/true", env={"X": "x" * 200_000})
     assert run.failed("a").message.endswith("Argument list too long (each argument and variable: at most 128 KiB)")

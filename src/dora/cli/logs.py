@@ -75,6 +75,7 @@ class Instant(click.ParamType):  # type: ignore[type-arg] # generic in the stubs
     type=click.Choice(LEVELS, case_sensitive=False),
     default=STDOUT,
     envvar="DORA_LOG_LEVEL",
+    show_envvar=True,
     help="At least this severe; `stdout`, the default, is everything.",
 )
 @click.option(
@@ -84,9 +85,12 @@ class Instant(click.ParamType):  # type: ignore[type-arg] # generic in the stubs
     type=click.Choice(FORMATS, case_sensitive=False),
     default="pretty",
     envvar="DORA_LOG_FORMAT",
+    show_envvar=True,
     help="How lines are shown.",
 )
-@click.option("--log-filter", default="", envvar="DORA_LOG_FILTER", metavar="N=LEVEL,..", help="Level per node.")
+@click.option(
+    "--log-filter", default="", envvar="DORA_LOG_FILTER", show_envvar=True, metavar="N=LEVEL,..", help="Level per node."
+)
 @service_options
 def logs(wanted: str | None, surplus: str | None, host: str | None, port: int | None, **stated: Any) -> int:
     """Show what the nodes of a run have logged, all of them merged by time."""

@@ -42,6 +42,7 @@ second Ctrl-C kills them at once. Exit code 0: every node ended well; 1: one fai
     type=click.Choice(_LEVELS, case_sensitive=False),
     default="stdout",
     envvar="DORA_LOG_LEVEL",
+    show_envvar=True,
     help="What is shown; `stdout`, the default, is everything.",
 )
 @click.option(
@@ -49,9 +50,17 @@ second Ctrl-C kills them at once. Exit code 0: every node ended well; 1: one fai
     type=click.Choice(("pretty", "compact", "json"), case_sensitive=False),
     default="pretty",
     envvar="DORA_LOG_FORMAT",
+    show_envvar=True,
     help="How lines are shown.",
 )
-@click.option("--log-filter", default="", envvar="DORA_LOG_FILTER", metavar="N=LEVEL,..", help="Log level per node.")
+@click.option(
+    "--log-filter",
+    default="",
+    envvar="DORA_LOG_FILTER",
+    show_envvar=True,
+    metavar="N=LEVEL,..",
+    help="Log level per node.",
+)
 @takes_env
 @takes_finish
 @click.option("--allow-shell-nodes", "allows_shell_nodes", is_flag=True, help="Allow nodes with `path: shell`.")

@@ -101,6 +101,8 @@ class Processes:
     @classmethod
     def start(cls, directory: str) -> Processes:
         """Start the minder of the run whose runtime directory is `directory`; returns at once."""
+        if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # as some supervisors leave it: nobody could be reaped
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         minder.raise_descriptor_limit()  # a runner has three per node, and one per output
         spared = frozenset(minder.children(os.getpid()))
         minder.prctl(minder.PR_SET_CHILD_SUBREAPER, 1)
