@@ -264,7 +264,7 @@ def test_no_function_is_longer_than_60_lines() -> None:
     long = [
         f"{path}:{node.lineno} {node.name}: {node.end_lineno - node.lineno + 1} lines"
         for path in python_files()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno
         and node.end_lineno - node.lineno >= MAX_FUNCTION_LINES

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,14 +29,28 @@ STARTING = {"up", "start", "restart"}
 
 
 class Done(NamedTuple):
-    """How a command ended.
-
-    Attributes:
-        stdout: what it printed; its stderr is among it, as a terminal would show it.
-    """
+    """How a command ended, and what it printed."""
 
     returncode: int
     stdout: str
+    stderr: str = ""
+
+
+def run_here(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Done:
+    """A command, run to its end in this process."""
+    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    before, here = dict(os.environ), os.getcwd()
+    try:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            code = run_command(list(words))
+    finally:
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(before)
+    return Done(code, *(stream.buffer.getvalue().decode() for stream in (stdout, stderr)))
 
 
 class World:
@@ -54,25 +69,14 @@ class World:
         self.environment = inherited | {"DORA_HOME": str(self.home), TOKEN: self._token, "NO_COLOR": "1"}
 
     def dora(self, *words: str) -> Done:
-        """A command, run to its end."""
+        """A command, run to its end; its stderr stands behind its stdout."""
         if words[0] in STARTING:
             return self.type(*words)
-        said = io.TextIOWrapper(io.BytesIO(), write_through=True)
-        before, folder = dict(os.environ), os.getcwd()
-        try:
-            os.environ.clear()
-            os.environ.update(self.environment)
-            os.chdir(self.folder)
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-                code = run_command(list(words))
-        finally:
-            os.chdir(folder)
-            os.environ.clear()
-            os.environ.update(before)
-        return Done(code, said.buffer.getvalue().decode())
+        done = run_here(words, self.folder, self.environment)
+        return Done(done.returncode, done.stdout + done.stderr)
 
     def type(self, *words: str) -> Done:
-        """A command, as it is typed, in a process of its own."""
+        """A command, as it is typed, in a process of its own; its stderr goes where its stdout goes."""
         done = subprocess.run(
             [sys.executable, "-m", "dora", *words],
             cwd=self.folder,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,16 +73,24 @@ def test_every_scenario_of_the_reference_is_shown_by_one_test() -> None:
         assert f"\ndef {name}(" in (HERE / file).read_text(), place
 
 
-def test_13_node_that_always_fails_is_restarted_twice(flow: Flow) -> None:
-    policy = {"restart_policy": "on-failure", "max_restarts": 2, "restart_delay": 0.1}
-    flow.node("a", CRASHES.format(1), inputs=TICKS, outputs=["out"], **policy)
+@pytest.fixture(scope="module")
+def crashed(flows: Callable[[], Flow]) -> Flow:
+    """The end of a run of two nodes that always fail: one with a timer and a reader, and one alone."""
+    flow = flows()
+    policy = {"restart_policy": "on-failure", "max_restarts": 2}
+    flow.node("a", CRASHES.format(1), inputs=TICKS, outputs=["out"], **policy, restart_delay=0.1)
     flow.node("b", PRINTS, inputs=READS_A)
+    flow.node("alone", CRASHES.format(1), **policy, restart_delay=0.05)
     ended = flow.run()
     assert ended.code == 1, ended
-    assert flow.said("a") == ["run 0", "run 1", "run 2"]
-    assert ends_of(flow) == ["NODE_RESTARTED a", "NODE_RESTARTED a", *ENDS]
-    assert "Node `a` failed: exited with code 1 (after 2 restarts)" in ended.stderr, ended
-    assert len(list(flow.folder.glob("out/*/log_a.jsonl"))) == 1
+    return flow
+
+
+def test_13_node_that_always_fails_is_restarted_twice(crashed: Flow) -> None:
+    assert crashed.said("a") == ["run 0", "run 1", "run 2"]
+    assert ends_of(crashed) == ["NODE_RESTARTED a", "NODE_RESTARTED a", *ENDS]
+    assert "Node `a` failed: exited with code 1 (after 2 restarts)" in crashed.last.wait().stderr
+    assert len(list(crashed.folder.glob("out/*/log_a.jsonl"))) == 1
 
 
 def test_14_node_that_is_always_restarted_may_end_well(flow: Flow) -> None:
@@ -90,10 +99,9 @@ def test_14_node_that_is_always_restarted_may_end_well(flow: Flow) -> None:
     assert flow.said("a") == ["run 0", "run 1", "run 2"]
 
 
-def test_15_node_without_inputs_is_restarted_too(flow: Flow) -> None:
-    flow.node("a", CRASHES.format(1), restart_policy="on-failure", max_restarts=2, restart_delay=0.05)
-    assert flow.run().code == 1
-    assert flow.said("a") == ["run 0", "run 1", "run 2"]
+def test_15_node_without_inputs_is_restarted_too(crashed: Flow) -> None:
+    assert crashed.said("alone") == ["run 0", "run 1", "run 2"]
+    assert "Node `alone` failed: exited with code 1 (after 2 restarts)" in crashed.last.wait().stderr
 
 
 def test_16_restarts_outside_the_window_are_not_counted(flow: Flow) -> None:

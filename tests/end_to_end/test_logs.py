@@ -12,6 +12,7 @@ import pytest
 
 from end_to_end.node_sources import TICKS
 from end_to_end.running import Flow, wait_until
+from end_to_end.services import run_here
 
 pytestmark = pytest.mark.slow
 
@@ -138,8 +139,8 @@ def test_rotated_logs_of_a_node_leave_the_node_alone_that_is_called_like_them(fl
 
 def logs(flow: Flow, *options: str) -> list[str]:
     """The messages that `dora logs` shows of what nodes printed."""
-    command = [sys.executable, "-m", "dora", "logs", "--local", "--log-format", "json", *options]
-    shown = subprocess.run(command, cwd=flow.folder, capture_output=True, text=True, check=True, timeout=30)
+    shown = run_here(["logs", "--local", "--log-format", "json", *options], flow.folder, flow.environment)
+    assert shown.returncode == 0, shown
     found: list[dict[str, Any]] = [json.loads(line) for line in shown.stdout.splitlines()]
     return [entry["message"] for entry in found if entry["level"] == "stdout"]
 

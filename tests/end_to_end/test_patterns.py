@@ -81,19 +81,30 @@ except RuntimeError as error:
 """
 
 
-@pytest.mark.parametrize(
-    ("code", "keys", "reason"),
-    [
-        (3, {}, "has failed"),
-        (0, {}, "has closed its output"),
-        (3, {"restart_policy": "on-failure", "max_restarts": 1}, "was restarted"),
-    ],
-)
-def test_end_of_the_server_ends_the_wait_at_once(flow: Flow, code: int, keys: dict[str, object], reason: str) -> None:
-    flow.node("server", DYING_SERVER.format(code=code), inputs={"ask": "client/ask"}, outputs=["reply"], **keys)
-    flow.node("client", FORSAKEN_CLIENT, inputs={"reply": "server/reply"}, outputs=["ask"])
+ENDS = {
+    "has failed": (3, {}),
+    "has closed its output": (0, {}),
+    "was restarted": (3, {"restart_policy": "on-failure", "max_restarts": 1}),
+}
+
+
+@pytest.fixture(scope="module")
+def forsaken(flows: Callable[[], Flow]) -> Flow:
+    """The end of a run in which each server ended before it had answered its client."""
+    flow = flows()
+    for number, (code, keys) in enumerate(ENDS.values()):
+        source = DYING_SERVER.format(code=code)
+        flow.node(f"server{number}", source, inputs={"ask": f"client{number}/ask"}, outputs=["reply"], **keys)
+        client = FORSAKEN_CLIENT.replace('"server"', f'"server{number}"')
+        flow.node(f"client{number}", client, inputs={"reply": f"server{number}/reply"}, outputs=["ask"])
     flow.run()
-    assert flow.said("client") == [f"no reply to request ID: node `server` {reason} True"]
+    return flow
+
+
+@pytest.mark.parametrize(("number", "reason"), list(enumerate(ENDS)))
+def test_end_of_the_server_ends_the_wait_at_once(forsaken: Flow, number: int, reason: str) -> None:
+    expected = [f"no reply to request ID: node `server{number}` {reason} True"]
+    assert forsaken.said(f"client{number}") == expected
 
 
 LATE = """

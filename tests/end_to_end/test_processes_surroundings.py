@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -21,36 +22,40 @@ READ_ONLY = (
 SHOW = "import json, os, sys\nprint(json.dumps({}))\n"
 
 
-def shown(flow: Flow, expression: str, *options: str, **keys: object) -> object:
-    """The value of a Python expression in a node."""
-    flow.node("shows", SHOW.format(expression), **keys)
-    ended = flow.run(*options)
-    assert ended.code == 0, ended
-    return flow.figures("shows")
-
-
-def test_args_are_split_like_a_shell_does_and_nothing_is_expanded(flow: Flow) -> None:
-    argv = shown(flow, "sys.argv[1:]", args="--a 'x y' \"$HOME\" b\\ c *.py")
-    assert argv == ["--a", "x y", "$HOME", "b c", "*.py"]
-
-
-def test_env_of_a_node_is_expanded_where_it_is_not_escaped(flow: Flow) -> None:
+@pytest.fixture(scope="module")
+def shown(flows: Callable[[], Flow]) -> Flow:
+    """The end of a run of nodes that print a Python expression each."""
+    flow = flows()
     env = {"A": "$HOME", "B": "${NOPE:-d}", "C": "$$HOME", "D": True, "E": 1.50, "F": "007"}
     flow.environment["HOME"] = str(flow.folder)
-    found = shown(flow, "{key: os.environ[key] for key in 'ABCDEF'}", env=env)
-    assert found == {"A": str(flow.folder), "B": "d", "C": "$HOME", "D": "true", "E": "1.5", "F": "007"}
-
-
-def test_env_of_the_command_line_beats_the_file_and_loses_against_the_node(flow: Flow) -> None:
     flow.keys["env"] = {"A": "root", "B": "root", "C": "root"}
-    options = ("--env", "B=command line", "--env", "C=command line", "--env", "D=$HOME=x")
-    found = shown(flow, "[os.environ[key] for key in 'ABCD']", *options, env={"C": "node"})
-    assert found == ["root", "command line", "node", "$HOME=x"]
+    flow.node("args", SHOW.format("sys.argv[1:]"), args="--a 'x y' \"$HOME\" b\\ c *.py")
+    flow.node("own-env", SHOW.format("{key: os.environ[key] for key in 'ABCDEF'}"), env=env)
+    flow.node("env", SHOW.format("[os.environ[key] for key in 'ABCD']"), env={"C": "node"})
+    place = "[os.getcwd(), sys.path[0], sys.executable, os.environ['PYTHONUNBUFFERED'], sys.stdin.read()]"
+    flow.node("place", SHOW.format(place))
+    ended = flow.run("--env", "B=command line", "--env", "C=command line", "--env", "D=$HOME=x")
+    assert ended.code == 0, ended
+    return flow
 
 
-def test_node_runs_in_the_directory_of_the_file_with_the_python_of_dora(flow: Flow) -> None:
-    found = shown(flow, "[os.getcwd(), sys.path[0], sys.executable, os.environ['PYTHONUNBUFFERED'], sys.stdin.read()]")
-    assert found == [str(flow.folder), str(flow.folder), sys.executable, "1", ""]
+def test_args_are_split_like_a_shell_does_and_nothing_is_expanded(shown: Flow) -> None:
+    assert shown.figures("args") == ["--a", "x y", "$HOME", "b c", "*.py"]
+
+
+def test_env_of_a_node_is_expanded_where_it_is_not_escaped(shown: Flow) -> None:
+    folder = str(shown.folder)
+    expected = {"A": folder, "B": "d", "C": "$HOME", "D": "true", "E": "1.5", "F": "007"}
+    assert shown.figures("own-env") == expected
+
+
+def test_env_of_the_command_line_beats_the_file_and_loses_against_the_node(shown: Flow) -> None:
+    assert shown.figures("env") == ["root", "command line", "node", "$HOME=x"]
+
+
+def test_node_runs_in_the_directory_of_the_file_with_the_python_of_dora(shown: Flow) -> None:
+    folder = str(shown.folder)
+    assert shown.figures("place") == [folder, folder, sys.executable, "1", ""]
 
 
 def test_dataflow_in_a_folder_with_spaces_and_umlauts(flow: Flow) -> None:

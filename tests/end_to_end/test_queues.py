@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -72,18 +73,43 @@ def test_drops_are_counted_exactly_and_the_newest_arrives(flow: Flow) -> None:
     assert received == sorted(received)
 
 
-def test_messages_that_wait_when_the_reader_ends_are_counted_as_undelivered(flow: Flow) -> None:
-    flow.node("sender", BURST, outputs=["out"], env={"COUNT": 8, "REST": 1})
-    flow.node("reader", "from dora import Node\nnode = Node()\nnode.next()\nnode.next()", inputs={"in": "sender/out"})
+@pytest.fixture(scope="module")
+def full(flows: Callable[[], Flow]) -> Flow:
+    """The end of a run of pairs: 8 or 10 messages were in the queue before the reader took the first one."""
+    flow = flows()
+    answer = "{'request_id': 'r'} if i < 2 else None"
+    flush = "{'request_id': 'r'} if i == 1 else {'flush': True} if i == 6 else None"
+    for name, size, environment in (
+        ("plain", 3, {"COUNT": 10}),
+        ("correlated", 4, {"COUNT": 8, "METADATA": answer}),
+        ("flushed", 20, {"COUNT": 8, "METADATA": flush}),
+    ):
+        flow.node(f"{name}-sender", BURST, outputs=["out"], env=environment)
+        edge = {"source": f"{name}-sender/out", "queue_size": size}
+        flow.node(f"{name}-reader", LATE, inputs={"in": edge}, env={"PAUSE": 0})
+    flow.node("left-sender", BURST, outputs=["out"], env={"COUNT": 8, "REST": 1})
+    takes_two = "from dora import Node\nnode = Node()\nnode.next()\nnode.next()"
+    flow.node("left-reader", takes_two, inputs={"in": "left-sender/out"})
     ended = flow.run()
-    assert "undelivered 6 of 8 on reader/in (queue_size 10, drop_oldest)" in ended.stderr, ended
+    assert ended.code == 0, ended
+    return flow
 
 
-def test_reader_takes_nothing_before_it_asks_for_it(flow: Flow) -> None:
-    flow.node("sender", BURST, outputs=["out"], env={"COUNT": 10})
-    flow.node("reader", LATE, inputs={"in": {"source": "sender/out", "queue_size": 3}}, env={"PAUSE": 0})
-    assert flow.run().code == 0
-    assert flow.figures("reader") == [7, 8, 9]
+def test_messages_that_wait_when_the_reader_ends_are_counted_as_undelivered(full: Flow) -> None:
+    text = "undelivered 6 of 8 on left-reader/in (queue_size 10, drop_oldest)"
+    assert text in full.last.wait().stderr
+
+
+def test_reader_takes_nothing_before_it_asks_for_it(full: Flow) -> None:
+    assert full.figures("plain-reader") == [7, 8, 9]
+
+
+def test_correlated_messages_outlive_plain_ones_in_a_full_queue(full: Flow) -> None:
+    assert full.figures("correlated-reader") == [0, 1, 6, 7]
+
+
+def test_flush_discards_what_waits_except_correlated_messages(full: Flow) -> None:
+    assert full.figures("flushed-reader") == [1, 6, 7]
 
 
 def test_value_from_a_queue_of_one_is_never_older_than_a_period(flow: Flow) -> None:
@@ -161,23 +187,3 @@ def test_burst_never_waits_where_a_queue_rule_is_stated(flow: Flow, rule: dict[s
     flow.node("reader", SLOW, inputs={"in": {"source": "sender/out", **rule}}, env={"PAUSE": 0.005})
     ended = flow.run()
     assert flow.figures("sender") < allowed_s(0.25), ended
-
-
-def test_correlated_messages_outlive_plain_ones_in_a_full_queue(flow: Flow) -> None:
-    flow.node(
-        "sender",
-        BURST,
-        outputs=["out"],
-        env={"COUNT": 8, "METADATA": "{'request_id': 'r'} if i < 2 else None"},
-    )
-    flow.node("reader", LATE, inputs={"in": {"source": "sender/out", "queue_size": 4}}, env={"PAUSE": 0})
-    assert flow.run().code == 0
-    assert flow.figures("reader") == [0, 1, 6, 7]
-
-
-def test_flush_discards_what_waits_except_correlated_messages(flow: Flow) -> None:
-    metadata = "{'request_id': 'r'} if i == 1 else {'flush': True} if i == 6 else None"
-    flow.node("sender", BURST, outputs=["out"], env={"COUNT": 8, "METADATA": metadata})
-    flow.node("reader", LATE, inputs={"in": {"source": "sender/out", "queue_size": 20}}, env={"PAUSE": 0})
-    assert flow.run().code == 0
-    assert flow.figures("reader") == [1, 6, 7]
