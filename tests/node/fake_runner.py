@@ -354,3 +354,12 @@ class FakeRunner:
             sink.die()
         for fd, _ in self._arenas.values():
             os.close(fd)
+
+
+def told(event: Any) -> str:
+    """An event in a few words: `a=1` for data, `STOP MANUAL`, ..., `-` for None."""
+    if event is None:
+        return "-"
+    if event["type"] == "INPUT":
+        return f"{event['id']}={','.join(map(str, event['value'].to_pylist()))}"
+    return " ".join(filter(None, [event["type"], event["id"]]))
