@@ -53,7 +53,7 @@ from end_to_end.running import TOKEN, Flow, Run, wait_until
 
 RECOVERY_S = 30.0
 """how long everything may take to be back; on a loaded machine a start is slow"""
-ROUND_S = 60.0
+ROUND_S = 80.0
 GONE_S = 2.0
 QUIET_S = 10.0
 """how long it may take, when all is back, until nothing of the past is held any more"""
