@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "dora"
 
-BASE = {"errors", "ids", "clock", "env", "version"}
+BASE = {"errors", "ids", "clock", "env", "hints", "version"}
 LOW = BASE | {"dataflow", "messages", "transport", "logs"}
 EVERYTHING = LOW | {"arrow", "node", "runner", "daemon", "coordinator", "control", "cli", "recording", "dashboard"}
 EVERYTHING |= {"runs", "inspection", "publication", "arrow_json", "ros2", "telemetry", "builder", "commands", "testing"}

@@ -14,7 +14,6 @@ mistyped one is refused at once; `add_node` takes any key, as dora-rs does, and 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tempfile
@@ -31,6 +30,7 @@ from dora.dataflow.graph import Graph, graph_of
 from dora.dataflow.load import load_dataflow
 from dora.dataflow.schema import NODE_FIELDS, OPERATOR_FIELDS, ROOT_FIELDS
 from dora.errors import DescriptorError
+from dora.hints import did_you_mean
 
 __all__ = ["DataflowBuilder", "Node", "Operator", "Output"]
 
@@ -313,8 +313,7 @@ class Output:
 def _set(config: dict[str, Any], keys: Mapping[str, Any], known: Collection[str], what: str) -> None:
     for key in keys:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(sorted(known))}"
+            hint = did_you_mean(key, known, "'") or f"it has: {', '.join(sorted(known))}"
             raise ValueError(f"{what} has no key {key!r}; {hint}")
     for key, value in keys.items():
         config.pop(key, None)

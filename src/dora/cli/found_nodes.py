@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-
 from dora.cli.targets import AnyControl, choose_dataflow
 from dora.control import ControlError
 from dora.messages import api
-from dora.runs.choosing import shown_name
+from dora.runs.params import unknown_node
 
 
 def dataflows_of(control: AnyControl, wanted: str | None) -> list[api.DataflowInfo]:
@@ -40,8 +38,4 @@ def find_node(control: AnyControl, wanted: str | None, node_id: str) -> tuple[ap
     for one in info.nodes:
         if one.id == node_id:
             return info, one
-    names = [one.id for one in info.nodes]
-    close = difflib.get_close_matches(node_id, names, n=1)
-    message = f"there is no node `{node_id}` in {shown_name(info)} (nodes: {', '.join(names)})"
-    hint = f"did you mean `{close[0]}`?" if close else ""
-    raise ControlError(api.Problem(code=api.UNKNOWN_NODE, message=message, hint=hint))
+    raise ControlError(unknown_node(info, node_id))

@@ -213,13 +213,13 @@ def _print_group(name: str, commands: list[str]) -> None:
 
 def _reject(name: str) -> int:
     # needed for a mistake only
-    import difflib
+    from dora.hints import did_you_mean
 
     kind = "option" if name.startswith("-") else "command"
     known = ["--version", "--help"] if kind == "option" else list(COMMANDS)
-    close = difflib.get_close_matches(name, known, n=1)
-    tip = f"; did you mean '{close[0]}'?" if close else ""
-    if not close and name.endswith((".yml", ".yaml")):
+    meant = did_you_mean(name, known, "'")
+    tip = f"; {meant}" if meant else ""
+    if not meant and name.endswith((".yml", ".yaml")):
         tip = f"; did you mean 'dora run {name}'?"
     print(f"error: there is no {kind} '{name}'{tip}", file=sys.stderr)
     print("Usage: dora COMMAND [ARGUMENTS]...\nFor more information, try 'dora --help'.", file=sys.stderr)

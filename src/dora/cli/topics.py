@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import click
 
 from dora.cli.targets import choose_dataflow, open_control
 from dora.errors import ConnectionLost
+from dora.hints import did_you_mean
 from dora.messages import runner_daemon as messages
 from dora.runs.link import describe_all
 
@@ -74,8 +74,8 @@ def _find(known: Sequence[Topic], name: str) -> Topic:
     of_node = [one.name for one in known if one.node == name]
     if of_node:
         raise click.ClickException(f"`{name}` is a node; its outputs are: {', '.join(of_node)}")
-    close = difflib.get_close_matches(name, by_name, n=1)
-    tip = f"; did you mean `{close[0]}`?" if close else ""
+    meant = did_you_mean(name, by_name)
+    tip = f"; {meant}" if meant else ""
     raise click.ClickException(f"there is no output `{name}`{tip} (there are: {', '.join(by_name)})")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from dora.dataflow.changes import connected, disconnected, plugged, settings_of
@@ -12,6 +10,7 @@ from dora.dataflow.live_types import type_fault
 from dora.dataflow.report import NOWHERE, Report
 from dora.dataflow.sources import read_source, source_text
 from dora.errors import DoraError
+from dora.hints import did_you_mean, near_and_all
 from dora.ids import data_id_fault
 
 NODE: Final = "node"
@@ -103,7 +102,8 @@ def disconnect(dataflow: Dataflow, source: str, target: str) -> Wired:
     if present is None:
         fed = {port: source_text(each.source) for port, each in reader.inputs.items()}
         has = ", ".join(f"{port} <- {text}" for port, text in fed.items()) or "it has none that is connected"
-        raise WireFault(INPUT, f"nothing feeds input `{name}` of node `{reader.id}` ({_tip(name, fed)}{has})")
+        tip = f"{did_you_mean(name, fed)} {has}".lstrip()
+        raise WireFault(INPUT, f"nothing feeds input `{name}` of node `{reader.id}` ({tip})")
     if not isinstance(present.source, (OutputSource, LogsSource)):
         text = f"input `{name}` of node `{reader.id}` reads {source_text(present.source)}, which is part of the node"
         raise WireFault(OTHER, f"{text}; `dora node replace` can change it")
@@ -126,7 +126,7 @@ def node_named(dataflow: Dataflow, name: str) -> Node:
         text = f"`{name}` is a timer: it is part of the nodes that read it"
         raise WireFault(OTHER, f"{text}, and what they read can be changed with `dora node replace`")
     names = [str(node.id) for node in dataflow.nodes]
-    raise WireFault(NODE, f"there is no node `{name}` ({_tip(name, names)}nodes: {', '.join(names)})")
+    raise WireFault(NODE, f"there is no node `{name}` ({near_and_all(name, names, 'nodes')})")
 
 
 def _target(dataflow: Dataflow, target: str) -> tuple[Node, str]:
@@ -160,8 +160,8 @@ def _source(dataflow: Dataflow, text: str) -> OutputSource | LogsSource:
     if full not in node.outputs:
         if not full:
             raise WireFault(OTHER, f"expected <node>/<output>, got `{text}`")
-        has = f"outputs: {', '.join(node.outputs)}" if node.outputs else "it has none"
-        raise WireFault(OUTPUT, f"node `{node.id}` has no output `{full}` ({_tip(full, node.outputs)}{has})")
+        has = near_and_all(full, node.outputs, "outputs")
+        raise WireFault(OUTPUT, f"node `{node.id}` has no output `{full}` ({has})")
     return OutputSource(node.id, full)
 
 
@@ -193,10 +193,5 @@ def _note_new(dataflow: Dataflow, reader: Node, name: str) -> tuple[str, ...]:
     if fault:
         raise WireFault(OTHER, f"`{name}` cannot be an input id: {fault}")
     known = _inputs(dataflow, reader)
-    tip = _tip(name, known) or (f"it states {', '.join(known)}" if known else "it states none")
-    return (f"`{reader.id}` states no input `{name}` ({tip.strip()}): it gets events with this id from now on",)
-
-
-def _tip(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean `{close[0]}`? " if close else ""
+    tip = did_you_mean(name, known) or f"it states {', '.join(known) or 'none'}"
+    return (f"`{reader.id}` states no input `{name}` ({tip}): it gets events with this id from now on",)

@@ -77,11 +77,11 @@ class Report:
             return ""
         fit = {known for known in candidates if known.isprintable() and 0 < len(known) <= _MAX_WORD}
         known = sorted(fit)[:_MAX_CANDIDATES]
-        import difflib  # needed for mistakes only
+        from dora.hints import did_you_mean  # needed for mistakes only
 
-        close = difflib.get_close_matches(word, known, n=1) if len(word) <= _MAX_WORD else []
-        if close:
-            return f"did you mean '{close[0]}'?"
+        meant = did_you_mean(word, known, "'") if len(word) <= _MAX_WORD else ""
+        if meant:
+            return meant
         if not known:
             return ""
         more = ", ..." if len(known) > _MAX_LISTED else ""

@@ -6,9 +6,10 @@ filter (dora dataflow-yaml, section 15.1).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import Final
+
+from dora.hints import did_you_mean
 
 STDOUT: Final = "stdout"
 LEVELS: Final = ("error", "warn", "info", "debug", "trace", STDOUT)
@@ -28,7 +29,7 @@ def parse_level(text: str) -> str:
     level = text.strip().lower()
     if level in _RANK:
         return level
-    raise ValueError(f"{text.strip()!r} is not a log level ({', '.join(LEVELS)}){_hint(level, LEVELS)}")
+    raise ValueError(f"{text.strip()!r} is not a log level ({', '.join(LEVELS)}){hint(level, LEVELS)}")
 
 
 def parse_filter(text: str, node_ids: Collection[str] | None = None) -> dict[str, str]:
@@ -49,7 +50,7 @@ def parse_filter(text: str, node_ids: Collection[str] | None = None) -> dict[str
             raise ValueError(f"log filter {segment!r}: expected NODE=LEVEL, for example camera=debug")
         if node_ids is not None and node not in node_ids:
             known = ", ".join(sorted(node_ids)) or "none"
-            raise ValueError(f"log filter {segment!r}: no node {node!r} (has: {known}){_hint(node, node_ids)}")
+            raise ValueError(f"log filter {segment!r}: no node {node!r} (has: {known}){hint(node, node_ids)}")
         try:
             levels[node] = parse_level(level)
         except ValueError as error:
@@ -57,6 +58,7 @@ def parse_filter(text: str, node_ids: Collection[str] | None = None) -> dict[str
     return levels
 
 
-def _hint(text: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(text, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def hint(text: str, known: Collection[str]) -> str:
+    """What was probably meant, as the end of a message; empty if nothing is near."""
+    meant = did_you_mean(text, known, "'")
+    return f"; {meant}" if meant else ""

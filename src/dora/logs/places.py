@@ -15,11 +15,11 @@ import os
 import re
 import uuid
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from dora.errors import DoraError
+from dora.logs.levels import hint
 
 OWN: Final = "dora"
 """the id under which dora's own lines are stored"""
@@ -116,14 +116,8 @@ def choose_run(runs: Sequence[Run], wanted: str | None, base: Path) -> Run:
         raise LogsNotFoundError(f"{wanted!r} is a node, not a dataflow; name it with `--node {wanted}`")
     names = [name for run in runs for name in (run.id, run.name) if name]
     raise LogsNotFoundError(
-        f"no logs of a dataflow {wanted!r} in {base / FOLDER}{did_you_mean(wanted, names)}; there are:\n{_listed(runs)}"
+        f"no logs of a dataflow {wanted!r} in {base / FOLDER}{hint(wanted, names)}; there are:\n{_listed(runs)}"
     )
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """`; did you mean ...?`, or nothing when nothing is near."""
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _listed(runs: Sequence[Run]) -> str:

@@ -21,8 +21,8 @@ from typing import Final
 
 from dora.logs.encoding import decode_file_line
 from dora.logs.entry import LogEntry
-from dora.logs.levels import STDOUT, passes
-from dora.logs.places import OWN, LogsNotFoundError, Run, did_you_mean, file_of, files_of_nodes
+from dora.logs.levels import STDOUT, hint, passes
+from dora.logs.places import OWN, LogsNotFoundError, Run, file_of, files_of_nodes
 
 _BLOCK_BYTES: Final = 256 * 1024
 _Timed = tuple[int, int, LogEntry]
@@ -193,7 +193,7 @@ class RunReader:
         for node in sorted([*(query.nodes or ()), *query.filters]):
             if node not in self.nodes:
                 known = ", ".join(self.nodes) or "none"
-                near = did_you_mean(node, self.nodes)
+                near = hint(node, self.nodes)
                 raise LogsNotFoundError(f"no node {node!r} in the logs of {run.id} (has: {known}){near}")
 
     def history(self) -> Iterator[LogEntry]:

@@ -5,12 +5,12 @@ Strategy: what runs goes before what is over; of several that are over under one
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from typing import Final
 
 from dora.errors import DoraError
+from dora.hints import did_you_mean
 from dora.messages import api
 
 _SHORTEST_PREFIX: Final = 4
@@ -100,12 +100,11 @@ def _is_named_by_file(found: api.DataflowInfo, wanted: str) -> bool:
 
 def _unknown(dataflows: Sequence[api.DataflowInfo], wanted: str) -> ChoiceError:
     names = [found.name for found in dataflows if found.name]
-    close = difflib.get_close_matches(wanted, names, n=1)
     running = [found for found in dataflows if found.state not in api.ENDED]
     message = f"there is no dataflow `{wanted}`"
     if running:
         message += f"; running are:\n{listed(running)}"
     else:
         message += ", and none is running"
-    hint = f"did you mean `{close[0]}`?" if close else "`dora list` shows all that are known"
+    hint = did_you_mean(wanted, names) or "`dora list` shows all that are known"
     return ChoiceError(api.UNKNOWN_DATAFLOW, message, hint)
