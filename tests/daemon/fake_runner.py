@@ -82,6 +82,14 @@ class FakeRunner:
         self._do(lambda: self._end(state, report))
         self._thread.join()
 
+    def pause(self) -> None:
+        """Hang up on everybody, and answer nobody until `resume`, as when its build is over."""
+        self._do(lambda: self._server.close())
+
+    def resume(self) -> None:
+        """Answer again."""
+        self._do(self._serve)
+
     def kill(self) -> None:
         """It is gone without a word."""
         self._work.put(None)
@@ -100,17 +108,20 @@ class FakeRunner:
         os.write(self._wake_write, b"x")
 
     def _run(self) -> None:
-        reactor = Reactor()
-        server = AdminServer(self._listener, reactor, self, version=VERSION)
+        self._reactor = Reactor()
+        self._serve()
         self._is_over = False
-        reactor.add_reader(self._wake_read, self._work_off)
+        self._reactor.add_reader(self._wake_read, self._work_off)
         while not self._is_over:
-            reactor.wait(None)
+            self._reactor.wait(None)
         (self.folder / "admin.sock").unlink()
         self.folder.rmdir()
-        server.close()
+        self._server.close()
         self._listener.close()
-        reactor.close()
+        self._reactor.close()
+
+    def _serve(self) -> None:
+        self._server = AdminServer(self._listener, self._reactor, self, version=VERSION)
 
     def _work_off(self) -> None:
         os.read(self._wake_read, 1)

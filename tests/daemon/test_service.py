@@ -95,6 +95,19 @@ async def test_a_stop_answers_when_the_run_is_over(service: Service, start_run: 
     assert run.asked == [messages.Stop("dora stop", 2.0)]
 
 
+async def test_a_stop_between_the_build_and_the_run_is_not_lost(service: Service, start_run: StartRun) -> None:
+    runner = start_run("a")
+    await service.list_all()
+    run = service.registry.runs["id-of-a"]
+    runner.pause()
+    await wait_until(lambda: run.link is None)
+    stopping = asyncio.ensure_future(service.stop("a", api.StopRequest(grace_s=2.0)))
+    await asyncio.sleep(0)
+    runner.resume()
+    await wait_until(lambda: runner.asked)
+    assert (await stopping).state == "finished"
+
+
 async def test_a_stop_of_what_has_ended_changes_nothing(service: Service, start_run: StartRun) -> None:
     start_run("a")
     first = await service.stop("a", api.StopRequest())

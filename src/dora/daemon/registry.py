@@ -106,23 +106,16 @@ class Registry:
         return run.now if run.ended is None else run.ended.last
 
     async def ask(self, run: Run, request: messages.Request) -> None:
-        """Have the runner do something.
+        """Have the runner do something, unless it has ended meanwhile.
 
         Raises:
             RunnerRefused, ConnectionLost: it does not.
         """
-        if run.link is not None:
-            await run.link.ask(request, messages.Done)
-
-    async def change_graph(self, run: Run, request: messages.Request) -> messages.GraphChanged:
-        """Have the runner change its graph.
-
-        Raises:
-            RunnerRefused, ConnectionLost: it does not.
-        """
-        if run.link is None:
-            raise ConnectionLost("the runner of the dataflow does not answer")
-        return await run.link.ask(request, messages.GraphChanged)
+        try:
+            await self.fetch(run, request, messages.Done)
+        except ConnectionLost:
+            if run.ended is None:
+                raise
 
     async def fetch(self, run: Run, request: messages.Request, kind: type[T]) -> T:
         """The runner's answer; waits for a runner that changes from building to running.
@@ -135,7 +128,8 @@ class Registry:
                 await asyncio.wait_for(run.wait_for(lambda one: one.link is not None), PATIENCE_S)
             link = run.link
             if link is None:
-                raise ConnectionLost("the runner of the dataflow has ended")
+                state = "does not answer" if run.ended is None else "has ended"
+                raise ConnectionLost(f"the runner of the dataflow {state}")
             try:
                 return await link.ask(request, kind)
             except ConnectionLost:

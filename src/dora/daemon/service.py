@@ -201,7 +201,7 @@ class Service:
         """Change the graph of a dataflow that runs; `waits`: until the processes that it concerns have followed."""
         run = await self._running(wanted)
         before = run.now.nodes
-        changed = await self.registry.change_graph(run, request)
+        changed = await self.registry.fetch(run, request, messages.GraphChanged)
         if waits:
             is_done = done_when(request, changed.node, before)
             with contextlib.suppress(asyncio.TimeoutError):
