@@ -143,6 +143,11 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         connect_to_service(address)
 
 
+def test_an_address_of_version_6_is_shown_in_brackets() -> None:
+    with pytest.raises(NoServiceError, match=r"no service answers on \[::1\]:1: "):
+        connect_to_service("[::1]:1")
+
+
 def test_a_token_is_stated_or_taken_from_the_environment(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served = ServedService(base, token="secret")
     address = f"127.0.0.1:{served.port}"

@@ -16,6 +16,7 @@ from dora.control.failures import NoServiceError
 from dora.errors import ConnectionLost
 from dora.messages import api
 from dora.transport import control
+from dora.transport.addresses import shown_address
 
 _BLOCK_BYTES: Final = 1 << 16
 _CONNECT_S: Final = 5.0
@@ -34,7 +35,7 @@ class Address(NamedTuple):
     token: str = ""
 
     def __str__(self) -> str:
-        return self.path or f"{self.host}:{self.port}"
+        return self.path or shown_address(self.host, self.port)
 
 
 class Answer(NamedTuple):
@@ -69,7 +70,7 @@ class Exchange:
         Raises:
             ConnectionLost: the service ended meanwhile, or takes longer than the time-out.
         """
-        host = "dora" if self._address.path else f"{self._address.host}:{self._address.port}"
+        host = "dora" if self._address.path else str(self._address)
         headers = [("Host", host), (api.VERSION_HEADER, str(api.VERSION)), ("Connection", "close")]
         if self._address.token:
             headers.append(("Authorization", f"Bearer {self._address.token}"))
