@@ -6,22 +6,20 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import click
 
-from dora.cli.logs import print_entries
+from dora.cli.logs import print_run
 from dora.control import Control
 from dora.errors import DoraError
 from dora.logs.formats import is_coloured, make_format
-from dora.logs.places import Run, is_going_on
+from dora.logs.places import Run
 from dora.logs.reading import LogQuery, RunReader
 from dora.messages import api
 
-_LOOK_S: Final = 0.05
 _BUILD_S: Final = 1.0
 
 
@@ -55,12 +53,7 @@ def _follow(control: Control, info: api.DataflowInfo) -> None:
     )
     reader = RunReader(run, LogQuery())
     try:
-        print_entries(reader.history(), shape)
-        is_over = False
-        while not is_over:
-            time.sleep(_LOOK_S)
-            is_over = is_going_on(run.folder) is False  # asked first: what it said last must be read, too
-            print_entries(reader.news(), shape)
+        print_run(reader, run, shape, follows=True)
     finally:
         reader.close()
 

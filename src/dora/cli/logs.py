@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dora.logs.entry import LogEntry
     from dora.logs.formats import Format
     from dora.logs.places import Run
-    from dora.logs.reading import LogQuery
+    from dora.logs.reading import LogQuery, RunReader
 
 _LOOK_S: Final = 0.1
 _BATCH: Final = 1000
@@ -185,7 +185,7 @@ def show_run(run: Run, query: LogQuery, layout: str, *, follows: bool) -> int:
         LogsNotFoundError: there are none of that node.
     """
     from dora.logs.formats import is_coloured, make_format
-    from dora.logs.places import LogsNotFoundError, files_of_nodes, is_going_on
+    from dora.logs.places import LogsNotFoundError, files_of_nodes
     from dora.logs.reading import RunReader
 
     _raise_descriptor_limit()
@@ -193,13 +193,7 @@ def show_run(run: Run, query: LogQuery, layout: str, *, follows: bool) -> int:
     in_colour = is_coloured(os.environ, is_terminal=sys.stdout.isatty())
     shape = make_format(layout, is_coloured=in_colour, dataflow_id=run.id)
     try:
-        print_entries(reader.history(), shape)
-        is_over = not follows
-        while not is_over:
-            is_over = is_going_on(run.folder) is False  # asked first: what it said last must be read, too
-            print_entries(reader.news(), shape)
-            if not is_over:
-                time.sleep(_LOOK_S)
+        print_run(reader, run, shape, follows=follows)
     except KeyboardInterrupt:
         if not follows:
             raise
@@ -257,6 +251,19 @@ def _entry(line: dict[str, object]) -> LogEntry:
     if entry is None:
         raise ProtocolError(f"the service has sent what is no log entry: {line!r}")
     return entry
+
+
+def print_run(reader: RunReader, run: Run, shape: Format, *, follows: bool) -> None:
+    """Print what is there of a run, and if it is followed, what comes until it is over."""
+    from dora.logs.places import is_going_on
+
+    print_entries(reader.history(), shape)
+    is_over = not follows
+    while not is_over:
+        is_over = is_going_on(run.folder) is False  # asked first: what it said last must be read, too
+        print_entries(reader.news(), shape)
+        if not is_over:
+            time.sleep(_LOOK_S)
 
 
 def print_entries(entries: Iterable[LogEntry], shape: Format) -> None:

@@ -7,9 +7,8 @@ from typing import Any, Final
 import click
 import msgspec
 
-from dora.cli.durations import DURATION
 from dora.cli.found_nodes import dataflows_of, find_node
-from dora.cli.node_changes import COMMANDS
+from dora.cli.node_changes import COMMANDS, grace_option
 from dora.cli.tables import print_json, print_json_lines, print_table, shown_cpu, shown_memory
 from dora.cli.targets import HELP, dataflow_option, examples, format_option, open_control, service_options
 from dora.messages import api
@@ -163,9 +162,7 @@ def _output(port: api.OutputInfo) -> str:
 @node.command("restart", context_settings=HELP, epilog=examples(_RESTART))
 @click.argument("node_id", metavar="NODE")
 @dataflow_option
-@click.option(
-    "--grace", "grace_s", type=DURATION, default=api.NODE_GRACE_S, metavar="TIME", help="From STOP to SIGTERM (5s)."
-)
+@grace_option
 @service_options
 def restart_node(node_id: str, wanted: str | None, grace_s: float, host: str | None, port: int | None) -> int:
     """Stop a node and start it again, whatever its restart policy says."""
@@ -179,9 +176,7 @@ def restart_node(node_id: str, wanted: str | None, grace_s: float, host: str | N
 @node.command("stop", context_settings=HELP, epilog=examples(_STOP))
 @click.argument("node_id", metavar="NODE")
 @dataflow_option
-@click.option(
-    "--grace", "grace_s", type=DURATION, default=api.NODE_GRACE_S, metavar="TIME", help="From STOP to SIGTERM (5s)."
-)
+@grace_option
 @click.option("-f", "--force", "is_forced", is_flag=True, help="SIGKILL at once.")
 @service_options
 def stop_node(node_id: str, wanted: str | None, grace_s: float, is_forced: bool, **where: Any) -> int:

@@ -81,7 +81,8 @@ def _from_yaml(command: Any) -> Any:
     return option(command)
 
 
-def _grace(command: Any) -> Any:
+def grace_option(command: Any) -> Any:
+    """`--grace TIME` of what stops a node."""
     text = "From STOP to SIGTERM (5s)."
     return click.option("--grace", "grace_s", type=DURATION, default=api.NODE_GRACE_S, metavar="TIME", help=text)(
         command
@@ -105,7 +106,7 @@ def add_node(file: Path, wanted: str | None, layout: str, host: str | None, port
 @click.command("remove", context_settings=HELP, epilog=examples(_REMOVE))
 @click.argument("node_id", metavar="NODE")
 @dataflow_option
-@_grace
+@grace_option
 @click.option("--force", "is_forced", is_flag=True, help="SIGKILL at once.")
 @format_option
 @service_options
@@ -125,7 +126,7 @@ def remove_node(node_id: str, wanted: str | None, layout: str, **options: Any) -
 @click.argument("node_id", metavar="NODE")
 @_from_yaml
 @dataflow_option
-@_grace
+@grace_option
 @format_option
 @service_options
 def replace_node(node_id: str, file: Path, wanted: str | None, layout: str, **options: Any) -> int:
