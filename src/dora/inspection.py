@@ -25,8 +25,9 @@ from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
 from dora.node.inputs import Input
 from dora.runs.counters import CountersView
-from dora.runs.framing import RunnerRefused, close_all
+from dora.runs.framing import RunnerRefused
 from dora.runs.link import RunnerLink
+from dora.transport.control import close_all
 from dora.transport.receiving import ReceiveEdge
 
 _OWN_WORDS: Final = 16

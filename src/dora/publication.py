@@ -26,10 +26,11 @@ from dora.messages import metadata as metadata_codec
 from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
 from dora.runs.counters import CountersView
-from dora.runs.framing import Arrived, RunnerRefused, close_all
+from dora.runs.framing import Arrived, RunnerRefused
 from dora.runs.link import RunnerLink
 from dora.transport import libc
 from dora.transport.arena import Arena
+from dora.transport.control import close_all
 from dora.transport.counters import EDGE_DROPPED, EDGE_SENT
 from dora.transport.pipes import CORRELATED, FLUSH, RECORD
 from dora.transport.sending import SendEdge, queued_records

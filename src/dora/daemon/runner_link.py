@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from dora.errors import ConnectionLost, DoraError, ProtocolError
 from dora.messages import runner_daemon as messages
-from dora.runs.framing import HELLO, RunnerRefused, close_all, unpack
+from dora.runs.framing import HELLO, RunnerRefused, unpack
 from dora.transport import control
 
 PATIENCE_S: Final = 5.0
@@ -110,7 +110,7 @@ class RunnerLink:
             except ProtocolError:
                 self._lose()
                 return
-            close_all(arrived.fds)
+            control.close_all(arrived.fds)
             self._take(arrived.message)
 
     def _take(self, message: messages.Reply) -> None:

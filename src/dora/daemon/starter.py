@@ -21,7 +21,7 @@ import msgspec
 from dora import env
 from dora.messages import api
 from dora.messages import runner_daemon as messages
-from dora.transport import rendezvous
+from dora.transport import control, rendezvous
 
 _PACKAGE_FOLDER: Final = str(Path(__file__).resolve().parent.parent.parent)
 _CHILD: Final = (
@@ -68,10 +68,8 @@ class Starter:
         record = self._record_of(order.dataflow_id)
         request = api.encode(msgspec.structs.replace(order.request, environ=None)).decode()
         spec = {"dataflow_id": order.dataflow_id, "name": order.name, "record": record, "request": request}
-        memfd = os.memfd_create("dora-order", os.MFD_CLOEXEC)
+        memfd = control.memfd_of("dora-order", json.dumps(spec).encode())
         try:
-            with open(memfd, "wb", closefd=False) as file:
-                file.write(json.dumps(spec).encode())
             os.lseek(memfd, 0, os.SEEK_SET)
             return self._spawn(memfd, _stderr_of(record), order.request)
         finally:

@@ -44,13 +44,13 @@ WRONG_VERSION: Final = "wrong-version"
 INTERNAL: Final = "internal"
 
 ENDED: Final = frozenset({FINISHED, FAILED})
+"""states of a dataflow that is over"""
 
 # from STOP to SIGTERM, where nothing else is stated
 GRACE_S: Final = 10.0
 """of a dataflow"""
 NODE_GRACE_S: Final = 5.0
 """of one of its nodes"""
-"""states of a dataflow that is over"""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,7 +13,6 @@ the request and the visitor, who is told the answer with `say`.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import socket
 from collections import deque
@@ -24,6 +23,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from dora.errors import DoraError
+from dora.hints import near_and_all
 from dora.messages import runner_daemon as messages
 from dora.runner.reactor import Reactor
 from dora.transport import control
@@ -45,10 +45,7 @@ class Refusal(DoraError):
 
 def unknown_node(node: str, names: Iterable[str]) -> Refusal:
     """That there is no such node, with what was probably meant."""
-    known = list(names)
-    close = difflib.get_close_matches(node, known, n=1)
-    tip = f"did you mean `{close[0]}`? " if close else ""
-    return Refusal(messages.UNKNOWN_NODE, f"there is no node `{node}` ({tip}nodes: {', '.join(known)})")
+    return Refusal(messages.UNKNOWN_NODE, f"there is no node `{node}` ({near_and_all(node, names, 'nodes')})")
 
 
 class Visitor:
@@ -161,8 +158,7 @@ class AdminServer:
                 return
             except (DoraError, OSError):
                 payload, fds = b"", []
-            for fd in fds:
-                os.close(fd)  # no request brings any
+            control.close_all(fds)  # no request brings any
             if not payload:
                 self._hang_up(visitor)
                 return
@@ -214,7 +210,7 @@ class AdminServer:
         self._reactor.remove_reader(visitor.fd)
         self._reactor.remove_writer(visitor.fd)
         for _, fds in visitor.outbox:
-            _close_all(fds)
+            control.close_all(fds)
         visitor.outbox.clear()
         visitor.socket.close()
         self._desk.forget(visitor)
@@ -235,7 +231,7 @@ class AdminServer:
             except OSError:
                 self._hang_up(visitor)
                 return
-            _close_all(fds)
+            control.close_all(fds)
             visitor.outbox.popleft()
         self._reactor.remove_writer(visitor.fd)
 
@@ -245,12 +241,5 @@ def _packed(message: messages.Reply, fds: tuple[int, ...]) -> tuple[bytes, tuple
     payload = messages.encode(message)
     if len(payload) <= messages.INLINE_BYTES:
         return payload, fds, False
-    memfd = os.memfd_create("dora-admin", os.MFD_CLOEXEC)
-    with open(memfd, "wb", closefd=False) as file:
-        file.write(payload)
-    return messages.encode(messages.Attached(len(payload))), (memfd, *fds), True
-
-
-def _close_all(fds: tuple[int, ...]) -> None:
-    for fd in fds:
-        os.close(fd)
+    attached = messages.encode(messages.Attached(len(payload)))
+    return attached, (control.memfd_of("dora-admin", payload), *fds), True

@@ -22,6 +22,7 @@ from dora.runner.state.node_life import NodeLife, Phase
 from dora.runner.state.supervisor import Supervisor
 from dora.runner.state.topology import Topology
 from dora.transport import pipes
+from dora.transport.control import close_all
 
 _MOST_NODES: Final = 10_000
 _SPARE_DESCRIPTORS: Final = 16
@@ -193,8 +194,7 @@ class GraphDesk:
             text = f"the runner of the dataflow is out of descriptors ({error.strerror}): raise `ulimit -n`"
             raise Refusal(messages.NOT_POSSIBLE, text) from None
         finally:
-            for fd in probes:
-                os.close(fd)
+            close_all(probes)
 
 
 def _try_queue(port: Input) -> None:
@@ -203,8 +203,7 @@ def _try_queue(port: Input) -> None:
         fds = pipes.make_edge(port.queue_size)
     except ResourceError as error:
         raise Refusal(messages.NOT_POSSIBLE, f"input `{port.id}`: {error}") from None
-    for fd in fds:
-        os.close(fd)
+    close_all(fds)
 
 
 def wait_s(stated: float) -> float:

@@ -8,7 +8,6 @@ its own in the counters page, so that the counters of the node's own edges stay 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from dora.errors import ResourceError
@@ -22,6 +21,7 @@ from dora.runner.state.supervisor import Supervisor
 from dora.runner.taps import expect_output
 from dora.runner.type_checks import accepted_types
 from dora.runner.wiring import Parcel, Wiring
+from dora.transport.control import close_all
 
 
 class Guests:
@@ -50,8 +50,7 @@ class Guests:
         try:
             self._say(guest, message, parcel.owned)
         finally:
-            for fd in parcel.owned:
-                os.close(fd)
+            close_all(parcel.owned)
 
     def end_edge(self, guest: str, ended: node_runner.RemoveOutputEdge) -> None:
         """An edge of it is over."""

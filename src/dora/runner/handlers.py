@@ -7,7 +7,6 @@ start.  A node that runs is no worse off for such a want: its new edges wait (`a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -29,6 +28,7 @@ from dora.runner.state.topology import Topology
 from dora.runner.taps import Taps
 from dora.runner.type_checks import type_checks
 from dora.runner.wiring import Parcel
+from dora.transport import control
 from dora.transport.counters import CountersPage
 
 
@@ -118,12 +118,12 @@ class Handlers:
         config = self._config(slot, node, effect)
         try:
             outputs = [self._wiring.output(effect.node, output) for output in config.outputs]
-            memfd = _memfd(config)
+            memfd = control.memfd_of("dora-config", messages.encode(config))
         except (ResourceError, OSError) as error:
             self._refuse(effect.node, error)
             return
-        start = Parcel(messages.Configure(messages.VERSION), owned=(memfd,), lent=(self._page.fd,))
-        for parcel in (start, *outputs):
+        first = Parcel(messages.Configure(messages.VERSION), owned=(memfd,), lent=(self._page.fd,))
+        for parcel in (first, *outputs):
             self._server.send(effect.node, parcel)
 
     def _config(self, slot: int, node: Node, effect: e.OpenLink) -> messages.NodeConfig:
@@ -237,11 +237,3 @@ class Handlers:
 
     def _finish(self, _: e.Finish) -> None:
         self.is_finished = True
-
-
-def _memfd(config: messages.NodeConfig) -> int:
-    payload = messages.encode(config)
-    fd = os.memfd_create("dora-config", os.MFD_CLOEXEC)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(payload)
-    return fd

@@ -123,14 +123,12 @@ class Launcher:
             )
             self.processes.spawn(request)
         except (OSError, ResourceError) as error:
-            for fd in reads:
-                os.close(fd)
+            control.close_all(reads)
             if isinstance(error, ResourceError):
                 raise
             raise ResourceError(f"cannot start node `{name}`: {error.strerror} (limit: `ulimit -n`)") from error
         finally:
-            for fd in writes:
-                os.close(fd)
+            control.close_all(writes)
         self._hand_over(name, OutputFds(reads[0], reads[1]))
 
     @property

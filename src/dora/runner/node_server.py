@@ -100,7 +100,7 @@ class NodeServer:
         """Send a message to a node; nothing happens when its link is gone.  Closes what the parcel owns."""
         link = self._links.get(node)
         if link is None:
-            _close_all(parcel.owned)
+            control.close_all(parcel.owned)
             return
         self._send(link, parcel)
         self._announce(self._identities[node].slot)
@@ -148,7 +148,7 @@ class NodeServer:
             self._close(link)
         self._links.clear()
         self._strangers.clear()
-        _close_all([self._reserve] if self._reserve >= 0 else [])
+        control.close_all([self._reserve] if self._reserve >= 0 else [])
         self._reserve = -1
 
     def _accept(self) -> None:
@@ -178,7 +178,7 @@ class NodeServer:
         if not self._is_want_told:
             self._is_want_told = True
             self._warn(reason)
-        _close_all([self._reserve] if self._reserve >= 0 else [])
+        control.close_all([self._reserve] if self._reserve >= 0 else [])
         try:
             connection, _ = self._listener.accept()
         except OSError:
@@ -188,7 +188,7 @@ class NodeServer:
             with connection, contextlib.suppress(DoraError, OSError):
                 connection.setblocking(False)
                 with contextlib.suppress(DoraError, OSError):
-                    _close_all(control.receive(connection)[1])  # what is not read takes our answer with it
+                    control.close_all(control.receive(connection)[1])  # what is not read takes our answer with it
                 control.send(connection, messages.encode(messages.StartFailed(reason)))
         self._reserve = _reserve()
 
@@ -211,7 +211,7 @@ class NodeServer:
         try:
             return self._take_payload(link, payload, fds)
         finally:
-            _close_all(fds)
+            control.close_all(fds)
 
     def _decline(self, link: _Link, lost: control.DescriptorsLost) -> bool:
         """A request whose descriptors found no room here: whoever asked is told, and is none the worse for it."""
@@ -297,20 +297,20 @@ class NodeServer:
         self._reactor.remove_reader(link.fd)
         self._reactor.remove_writer(link.fd)
         for _, fds in link.outbox:
-            _close_all(fds)
+            control.close_all(fds)
         link.outbox.clear()
         link.socket.close()
 
     def _send(self, link: _Link, parcel: Parcel) -> None:
         payload = messages.encode(parcel.message)
         if not link.outbox and _try_send(link.socket, payload, parcel.owned + parcel.lent):
-            _close_all(parcel.owned)
+            control.close_all(parcel.owned)
             return
         kept = list(parcel.owned)
         try:
             kept += [os.dup(fd) for fd in parcel.lent]
         except OSError as error:
-            _close_all(kept)
+            control.close_all(kept)
             self._warn(f"node `{link.node}` cannot be connected: {error.strerror} (limit: `ulimit -n`)")
             self._lose(link)
             return
@@ -322,7 +322,7 @@ class NodeServer:
             payload, fds = link.outbox[0]
             if not _try_send(link.socket, payload, fds):
                 return
-            _close_all(fds)
+            control.close_all(fds)
             link.outbox.popleft()
             self._announce(self._identities[link.node].slot)
         self._reactor.remove_writer(link.fd)
@@ -351,11 +351,6 @@ def _try_send(connection: socket.socket, payload: bytes, fds: tuple[int, ...]) -
 def _is_too_many_in_flight(error: OSError) -> bool:
     """ETOOMANYREFS: this user has as many descriptors in flight as `ulimit -n` allows; nodes take theirs soon."""
     return error.errno == errno.ETOOMANYREFS
-
-
-def _close_all(fds: tuple[int, ...] | list[int]) -> None:
-    for fd in fds:
-        os.close(fd)
 
 
 def _reserve() -> int:

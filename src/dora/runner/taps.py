@@ -8,12 +8,11 @@ counters page, behind those of the dataflow's routes, and never used again: a se
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from dora.dataflow.descriptor import Node
+from dora.hints import near_and_all
 from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
 from dora.runner import stimuli as s
@@ -23,6 +22,7 @@ from dora.runner.state.node_life import NodeLife
 from dora.runner.state.routes import tap_route
 from dora.runner.state.topology import Slots
 from dora.runner.wiring import Parcel
+from dora.transport.control import close_all
 from dora.transport.pipes import MAX_QUEUE_SIZE
 
 MAX_TAPS: Final = 1024
@@ -53,8 +53,7 @@ class Taps:
                 visitor, tap = known
                 visitor.say(messages.TapEdge(tap, message), parcel.owned)
         finally:
-            for fd in parcel.owned:
-                os.close(fd)
+            close_all(parcel.owned)
 
     def tell(self, reader: str, verdict: node_runner.EdgeVerdict) -> None:
         """How the sender of an edge ended."""
@@ -74,9 +73,7 @@ def expect_output(node: Node, output: str) -> None:
     """Raises `Refusal` where the node has no such output."""
     if output in node.outputs:
         return
-    close = difflib.get_close_matches(output, node.outputs, n=1)
-    tip = f"did you mean `{close[0]}`? " if close else ""
-    has = f"{tip}outputs: {', '.join(node.outputs)}" if node.outputs else "it has none"
+    has = near_and_all(output, node.outputs, "outputs")
     raise Refusal(messages.UNKNOWN_OUTPUT, f"node `{node.id}` has no output `{output}` ({has})")
 
 

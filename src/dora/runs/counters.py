@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from dora.messages import runner_daemon as messages
-from dora.runs.framing import close_all
 from dora.runs.link import RunnerLink
+from dora.transport.control import close_all
 from dora.transport.counters import SIZE_BYTES, EdgeCounts, read_edge
 from dora.transport.receiving import Mapping
 

@@ -12,6 +12,7 @@ import msgspec
 
 from dora.errors import DoraError, ProtocolError
 from dora.messages import runner_daemon as messages
+from dora.transport import control
 from dora.version import VERSION
 
 HELLO: Final = messages.encode(messages.Hello(messages.VERSION, VERSION))
@@ -53,12 +54,6 @@ def unpack(payload: bytes, fds: list[int]) -> Arrived:
             finally:
                 os.close(memfd)
     except (msgspec.MsgspecError, ValueError, IndexError) as error:
-        close_all(fds)
+        control.close_all(fds)
         raise ProtocolError(f"a runner said something that is not understood: {error}") from error
     return Arrived(message, fds)
-
-
-def close_all(fds: list[int]) -> None:
-    """Close what came with a message."""
-    for fd in fds:
-        os.close(fd)

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 from dora.errors import ConnectionLost, ProtocolError
 from dora.messages import node_runner
 from dora.messages import runner_daemon as messages
-from dora.runs.framing import HELLO, Arrived, RunnerRefused, close_all, unpack
+from dora.runs.framing import HELLO, Arrived, RunnerRefused, unpack
 from dora.transport import control, rendezvous
 
 PATIENCE_S: Final = 5.0
@@ -92,7 +92,7 @@ class RunnerLink:
         arrived = self.next_arrived(timeout_s)
         if arrived is None:
             return None
-        close_all(arrived.fds)
+        control.close_all(arrived.fds)
         if not isinstance(arrived.message, messages.Changed | messages.Ended):
             raise ProtocolError(f"expected news from a runner, got {type(arrived.message).__name__}")
         return arrived.message
@@ -104,7 +104,7 @@ class RunnerLink:
     def close(self) -> None:
         """Hang up."""
         for arrived in self._news:
-            close_all(arrived.fds)
+            control.close_all(arrived.fds)
         self._news.clear()
         self._socket.close()
 
@@ -125,7 +125,7 @@ class RunnerLink:
             raise ConnectionLost("the runner of the dataflow has ended") from error
         arrived = self._expect(kind, timeout_s)
         if not keeps_fds:
-            close_all(arrived.fds)
+            control.close_all(arrived.fds)
         message = arrived.message
         assert isinstance(message, kind)  # `_expect` has looked
         return message, arrived.fds
@@ -143,7 +143,7 @@ class RunnerLink:
             if isinstance(arrived.message, _UNASKED):
                 self._news.append(arrived)
                 continue
-            close_all(arrived.fds)
+            control.close_all(arrived.fds)
             if isinstance(arrived.message, messages.Refused):
                 raise RunnerRefused(arrived.message.code, arrived.message.message)
             raise ProtocolError(f"expected {kind.__name__}, got {type(arrived.message).__name__}")

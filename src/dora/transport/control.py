@@ -103,9 +103,26 @@ def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % _FD_BYTES])
     if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
-        for fd in fds:
-            os.close(fd)
+        close_all(fds)
         if flags & socket.MSG_CTRUNC:
             raise DescriptorsLost(payload)
         raise ProtocolError(f"control message longer than {MAX_MESSAGE_BYTES} bytes")
     return payload, list(fds)
+
+
+def close_all(fds: Iterable[int]) -> None:
+    """Close what came with a message, or was kept for one."""
+    for fd in fds:
+        os.close(fd)
+
+
+def memfd_of(name: str, payload: bytes) -> int:
+    """A memfd that holds `payload`, to travel beside a message; the caller closes it."""
+    memfd = os.memfd_create(name, os.MFD_CLOEXEC)
+    try:
+        with open(memfd, "wb", closefd=False) as file:
+            file.write(payload)
+    except BaseException:
+        os.close(memfd)
+        raise
+    return memfd
