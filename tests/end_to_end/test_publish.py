@@ -129,7 +129,8 @@ def test_an_output_whose_node_has_ended_takes_no_messages(flow: Flow, run: Run) 
         publication.send(pa.array([1.5]))
         link.ask(messages.StopNode("counter", 5.0), messages.Done)
         wait_until(lambda: is_closed(publication), what="the end of the node")
-        assert all(one.sent == one.taken + one.dropped for one in publication.deliveries() if publication.wait_taken(1))
+        assert publication.wait_taken(5)
+        assert all(one.sent == one.taken + one.dropped for one in publication.deliveries())
     assert run.wait().code == 0
     assert run.said("reader")[0] == "double [1.5] {}"
 
