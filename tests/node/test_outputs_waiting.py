@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any, NamedTuple
@@ -49,6 +50,19 @@ def test_lossless_send_waits_for_room(runner: FakeRunner, aside: Start) -> None:
     sink.take()
     sending.join()
     assert (taken(sink), sink.counts.dropped) == ([2, 3], 0)
+
+
+def test_first_wait_opens_no_descriptor(runner: FakeRunner, aside: Start) -> None:
+    sink = runner.sink("out", queue_size=1, is_lossless=True)
+    node = runner.node()
+    send(node, 1)
+    before = os.listdir("/proc/self/fd")
+    sending = aside(lambda: send(node, 2))
+    runner.wait_until_blocked()
+    while_waiting = os.listdir("/proc/self/fd")
+    sink.take()
+    sending.join()
+    assert len(while_waiting) == len(before)
 
 
 @pytest.mark.parametrize("queue_size", [1, 2, 10, 100])

@@ -365,6 +365,8 @@ class Output:
         self._let_go_of_retired()
         self._lossless = [edge for edge in self._edges if edge.is_lossless]
         self._default = [edge for edge in self._edges if not edge.is_stated]
+        if self._wait is None and (self._lossless or self._default):
+            self._wait = Wait()  # now, so that a node's descriptors do not grow when it first waits
 
     def _add(self, message: messages.AddOutputEdge, fds: list[int]) -> None:
         page = self._link.page
