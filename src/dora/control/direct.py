@@ -50,9 +50,7 @@ class DirectControl:
     def dataflows(self) -> api.DataflowList:
         """All dataflows: running ones by name, then those that have ended, the latest first."""
         found, faults = describe_all()
-        runs = [run for _, run in found]
-        usage = self._meter.measure(pid for run in runs for pid in views.pids_of(run))
-        running = sorted((views.summary(run, usage) for run in runs), key=lambda info: (info.name, info.id))
+        running = views.summaries([run for _, run in found], self._meter)
         ended = [views.ended(record) for record in read_records(os.environ)]
         return api.DataflowList(dataflows=[*running, *map(views.without_nodes, ended)], warnings=faults)
 
@@ -187,7 +185,7 @@ class DirectControl:
         try:
             return choose(self.dataflows().dataflows, os.path.abspath(wanted) if "/" in wanted else wanted)
         except ChoiceError as error:
-            raise ControlError(api.Problem(code=error.code, message=str(error), hint=error.hint)) from None
+            raise ControlError(error.problem) from None
 
     def _path(self, info: api.DataflowInfo) -> str | None:
         return next((path for path, run in describe_all()[0] if run.dataflow_id == info.id), None)

@@ -257,7 +257,7 @@ class Control:
         try:
             return choose(self.dataflows().dataflows, os.path.abspath(wanted)).id
         except ChoiceError as error:
-            raise ControlError(api.Problem(code=error.code, message=str(error), hint=error.hint)) from None
+            raise ControlError(error.problem) from None
 
     def _ask(
         self,

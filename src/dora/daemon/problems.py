@@ -50,7 +50,7 @@ def problem_of(error: DoraError) -> api.Problem:
     if isinstance(error, ApiError):
         return error.problem
     if isinstance(error, ChoiceError):
-        return api.Problem(code=error.code, message=str(error), hint=error.hint)
+        return error.problem
     if isinstance(error, RunnerRefused):
         return refusal(error)
     if isinstance(error, ConnectionLost | ProtocolError):

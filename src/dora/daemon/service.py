@@ -97,9 +97,7 @@ class Service:
     async def list_all(self) -> api.DataflowList:
         """Running dataflows by name, then those that have ended, the latest first."""
         await self.registry.look()
-        runs = [run.now for run in self.registry.runs.values()]
-        usage = self._meter.measure(pid for run in runs for pid in views.pids_of(run))
-        running = sorted((views.summary(run, usage) for run in runs), key=lambda info: (info.name, info.id))
+        running = views.summaries([run.now for run in self.registry.runs.values()], self._meter)
         ended = [views.without_nodes(info) for info in self._ended()]
         warnings = [f"{path}: {fault}" for path, fault in self.registry.faults.items()]
         return api.DataflowList(dataflows=[*running, *ended], warnings=warnings)

@@ -30,6 +30,11 @@ class ChoiceError(DoraError):
         self.code: Final = code
         self.hint: Final = hint
 
+    @property
+    def problem(self) -> api.Problem:
+        """What the API says of it."""
+        return api.Problem(code=self.code, message=str(self), hint=self.hint)
+
 
 def choose(dataflows: Sequence[api.DataflowInfo], wanted: str) -> api.DataflowInfo:
     """The one that `wanted` means.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from dora.messages import api
 from dora.messages import runner_daemon as messages
-from dora.runs.usage import Usage
+from dora.runs.usage import Usage, UsageMeter
 
 _OVER = frozenset({messages.FINISHED, messages.FAILED, messages.STOPPED})
 _NOTHING: Mapping[int, Usage] = {}
@@ -36,6 +36,12 @@ def summary(run: messages.Described, usage: Mapping[int, Usage] = _NOTHING) -> a
         memory_bytes=sum(one.memory_bytes for one in used) if used else None,
         waits_for=run.waits_for,
     )
+
+
+def summaries(runs: Sequence[messages.Described], meter: UsageMeter) -> list[api.DataflowInfo]:
+    """Dataflows that run, by name, without their nodes; measured now."""
+    usage = meter.measure(pid for run in runs for pid in pids_of(run))
+    return sorted((summary(run, usage) for run in runs), key=lambda info: (info.name, info.id))
 
 
 def detail(run: messages.Described, usage: Mapping[int, Usage] = _NOTHING) -> api.DataflowInfo:
