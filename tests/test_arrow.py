@@ -300,6 +300,18 @@ class Convertible:
         return np.zeros(2)
 
 
+class Series:
+    def __arrow_array__(self, type: Any = None) -> Any:
+        return pa.array([1])
+
+
+class Frame:
+    columns = ("a",)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return pa.table({"a": [1]}).__arrow_c_stream__(requested_schema)
+
+
 @pytest.mark.parametrize("data", ["text", 1, {"a": 1}, [1], (1,), range(3), np.float32(1), pa.scalar(1)], ids=repr)
 def test_refusal_of_plain_python_says_what_to_send(data: Any) -> None:
     with pytest.raises(arrow.InvalidDataError, match=r"; send `pa\.array\(\[?data\]?\)`$") as caught:
@@ -308,11 +320,14 @@ def test_refusal_of_plain_python_says_what_to_send(data: Any) -> None:
     arrow.body_of(meant)
 
 
-@pytest.mark.parametrize("data", [pa.chunked_array([[1], [2]]), pa.table({"a": [1]}), Convertible()], ids=type)
+CONVERTIBLE = [pa.chunked_array([[1], [2]]), pa.table({"a": [1]}), Convertible(), Series(), Frame()]
+
+
+@pytest.mark.parametrize("data", CONVERTIBLE, ids=type)
 def test_refusal_of_what_can_be_converted_says_how(data: Any) -> None:
     with pytest.raises(arrow.InvalidDataError) as caught:
         arrow.body_of(data)
-    meant = eval(str(caught.value).rpartition("; send ")[2].strip("`"), {"np": np, "data": data})
+    meant = eval(str(caught.value).rpartition("; send ")[2].strip("`"), {"np": np, "pa": pa, "data": data})
     arrow.body_of(meant)
 
 

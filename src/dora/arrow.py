@@ -48,6 +48,13 @@ _HINTS: Final = {
     pa.Table: "`data.to_struct_array().combine_chunks()`",
 }
 """what to send in place of such things"""
+_HINTS_BY_ATTRIBUTE: Final = {
+    "columns": "`pa.table(data).to_struct_array().combine_chunks()`",
+    "__arrow_c_stream__": "`pa.array(data)`",
+    "__arrow_array__": "`pa.array(data)`",
+    "__array__": "`np.asarray(data)`",
+}
+"""the same for objects of other libraries: tables, series and arrays of pandas and polars, tensors"""
 
 
 class InvalidDataError(NodeError, TypeError):
@@ -206,8 +213,8 @@ def _hint(data: Any) -> str:
     hint = _HINTS.get(type(data), "")
     if not hint and (isinstance(data, pa.Scalar) or _is_of_numpy(data, "generic")):
         hint = _ONE_VALUE
-    elif not hint and hasattr(data, "__array__") and not isinstance(data, type):
-        hint = "`np.asarray(data)`"  # also of torch and pandas
+    elif not hint and not isinstance(data, type):
+        hint = next((hint for name, hint in _HINTS_BY_ATTRIBUTE.items() if hasattr(data, name)), "")
     return f"; send {hint}" if hint else ""
 
 
