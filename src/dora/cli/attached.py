@@ -19,6 +19,7 @@ from dora.logs.formats import is_coloured, make_format
 from dora.logs.places import Run
 from dora.logs.reading import LogQuery, RunReader
 from dora.messages import api
+from dora.messages.runner_daemon import FAILED
 
 _BUILD_S: Final = 1.0
 
@@ -34,7 +35,7 @@ def show_until_end(control: Control, info: api.DataflowInfo) -> int:
         print("error: killed by a second Ctrl-C", file=sys.stderr)
         return 1
     info = control.dataflow(info.id, wait="ended")
-    if info.state == "failed":
+    if info.state == FAILED:
         print(f"Dataflow {info.id} failed:\n{info.report}", file=sys.stderr)
         return 1
     if info.report:

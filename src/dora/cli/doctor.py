@@ -23,6 +23,7 @@ from dora.control import Control, ControlError, DirectControl, connect_to_servic
 from dora.daemon.store import MOVED
 from dora.errors import DescriptorError, DoraError, ResourceError
 from dora.messages import api
+from dora.messages.runner_daemon import FAILED
 from dora.transport.addresses import DEFAULT_PORT
 from dora.transport.rendezvous import STORE_NAME, TOKEN_NAME
 from dora.version import VERSION
@@ -226,7 +227,7 @@ def _service(place: Place) -> Iterator[Finding]:
     else:
         yield from _version_of(control)
     running = [info for info in known.dataflows if info.state not in api.ENDED]
-    failed = [info for info in known.dataflows if info.state == "failed"]
+    failed = [info for info in known.dataflows if info.state == FAILED]
     counts = f"{len(running)} running, {len(failed)} failed, {len(known.dataflows)} known"
     if failed:
         remedy = f"dora logs {failed[0].id}, for the latest; `dora clean` forgets them"
@@ -270,7 +271,7 @@ def _version_of(control: Control) -> Iterator[Finding]:
 
 def _nodes_of(info: api.DataflowInfo) -> Iterator[Finding]:
     for node in info.nodes:
-        if node.state == "failed":
+        if node.state == FAILED:
             text = f"node {node.id} of {info.called} failed: {node.message}"
             yield Finding(WARN, text, f"dora logs {info.id} --node {node.id}")
     if info.waits_for:

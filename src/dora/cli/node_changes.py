@@ -24,6 +24,7 @@ from dora.cli.targets import (
 from dora.control import ControlError
 from dora.errors import DescriptorError
 from dora.messages import api
+from dora.messages.runner_daemon import FAILED
 
 _MOST_CHARACTERS: Final = 30_000
 _ADD: Final = """
@@ -136,7 +137,7 @@ def replace_node(node_id: str, file: Path, wanted: str | None, layout: str, **op
     info, _ = find_node(control, wanted, node_id)
     change = control.replace_node(info.id, node_id, text, file=str(file), grace_s=options["grace_s"])
     node = next((one for one in change.dataflow.nodes if one.id == node_id), None)
-    if node is not None and node.state != "failed" and node.message:
+    if node is not None and node.state != FAILED and node.message:
         hint = f"`dora logs {info.called} --node {node_id}` shows what it printed"
         message = f"node `{node_id}` was not replaced, the old one runs again: {node.message}"
         raise ControlError(api.Problem(code=api.START_FAILED, message=message, hint=hint))
@@ -228,7 +229,7 @@ def _conclude(change: api.GraphChange, layout: str, text: str, was: str = "") ->
         )
     else:
         click.echo(text)
-    if was and (node is None or node.state == "failed"):
+    if was and (node is None or node.state == FAILED):
         why = f": {node.message}" if node is not None and node.message else ""
         hint = f"`dora logs {change.dataflow.called} --node {change.node}` shows what it printed"
         message = f"node `{change.node}` was {was}, but has failed{why}"

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from dora.cli.dataflow_file import local_file
 from dora.cli.durations import DURATION
 from dora.cli.run_settings import RunCommand, takes_env, takes_finish
-from dora.cli.targets import HELP, examples, is_this_machine, service_options
-
-if TYPE_CHECKING:
-    from dora.control import Control
-    from dora.messages import api
+from dora.cli.targets import HELP, examples, is_this_machine, open_service, service_options
+from dora.control import Control
+from dora.messages import api
+from dora.messages.runner_daemon import FAILED
 
 _STARTED_S: Final = 5.0
 _EXAMPLES: Final = """
@@ -39,7 +38,9 @@ runs (attached: it ended well); 1: it could not be started, or failed.
 @click.option("--locked", "is_locked", is_flag=True, help="Take the commits and checksums of the lock file.")
 @click.option("--lockfile", type=click.Path(path_type=Path), metavar="PATH", help="That file, not the one beside FILE.")
 @takes_env
-@click.option("--grace", "grace_s", type=DURATION, default=10.0, metavar="TIME", help="From STOP to SIGTERM (10s).")
+@click.option(
+    "--grace", "grace_s", type=DURATION, default=api.GRACE_S, metavar="TIME", help="From STOP to SIGTERM (10s)."
+)
 @takes_finish
 @click.option("--allow-shell-nodes", "allows_shell_nodes", is_flag=True, help="Allow nodes with `path: shell`.")
 @click.option("--hot-reload", "reloads_operators", is_flag=True, help="Operators reload their files when saved.")
@@ -85,7 +86,6 @@ def _check(path: Path, env: dict[str, str]) -> None:
 
 def _service(host: str | None, port: int | None) -> Control:
     from dora.cli.launching import bring_up
-    from dora.cli.targets import open_service
 
     if host is not None or port is not None:
         return open_service(host, port)
@@ -97,8 +97,6 @@ def _service(host: str | None, port: int | None) -> Control:
 
 def _request(stated: dict[str, Any], *, is_local: bool) -> api.StartRequest:
     """The nodes get the environment of this command, as with `dora run`; on another machine that of the service."""
-    from dora.messages import api
-
     return api.StartRequest(
         file=os.path.abspath(stated["path"]),
         name=stated["name"],
@@ -117,11 +115,9 @@ def _request(stated: dict[str, Any], *, is_local: bool) -> api.StartRequest:
 
 def _report_start(control: Control, info: api.DataflowInfo) -> int:
     """Say that it runs, or who is still waited for, or how it has failed."""
-    from dora.messages import api
-
     if info.state not in api.ENDED:
         info = control.dataflow(info.id, wait="started", timeout_s=_STARTED_S)
-    if info.state == "failed":
+    if info.state == FAILED:
         print(f"error: dataflow failed to start\n{info.report}", file=sys.stderr)
         print(f"hint: `dora logs {info.name}` shows what its nodes have said", file=sys.stderr)
         return 1

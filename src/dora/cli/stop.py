@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -19,9 +19,10 @@ from dora.cli.targets import (
     open_service,
     service_options,
 )
-
-if TYPE_CHECKING:
-    from dora.messages import api
+from dora.control import ControlError
+from dora.messages import api
+from dora.messages.runner_daemon import FAILED
+from dora.runs.choosing import shown_name
 
 _STARTED_S: Final = 5.0
 _STOP: Final = """
@@ -80,8 +81,6 @@ def _only(wanted: str | None, name: str | None) -> str | None:
 
 
 def _running(control: AnyControl) -> list[api.DataflowInfo]:
-    from dora.messages import api
-
     return [info for info in control.dataflows().dataflows if info.state not in api.ENDED]
 
 
@@ -96,9 +95,6 @@ def _stop_all(control: AnyControl, grace_s: float | None, *, is_forced: bool) ->
 
 def _wait(control: AnyControl, info: api.DataflowInfo, grace_s: float | None) -> int:
     """A second stop changes nothing but waits; one that has ended meanwhile is known, or gone without a trace."""
-    from dora.control import ControlError
-    from dora.messages import api
-
     try:
         return _report(control.stop(info.id, grace_s=grace_s), was=info)
     except ControlError as error:
@@ -108,14 +104,11 @@ def _wait(control: AnyControl, info: api.DataflowInfo, grace_s: float | None) ->
 
 
 def _report(info: api.DataflowInfo, *, was: api.DataflowInfo) -> int:
-    from dora.messages import api
-    from dora.runs.choosing import shown_name
-
     label = f"{shown_name(info)} ({info.id})"
     if was.state in api.ENDED:
         click.echo(f"{label} had ended already: {was.state}")
         return 0
-    if info.state == "failed":
+    if info.state == FAILED:
         print(f"Dataflow {info.id} failed:\n{info.report}", file=sys.stderr)
         return 1
     click.echo(f"stopped {label}")
@@ -148,7 +141,7 @@ def restart(wanted: str | None, name: str | None, grace_s: float | None, is_forc
     )
     click.echo(f"dataflow restarted: {info.id} -> {again.id}")
     again = control.dataflow(again.id, wait="started", timeout_s=_STARTED_S)
-    if again.state == "failed":
+    if again.state == FAILED:
         print(f"error: dataflow failed to start\n{again.report}", file=sys.stderr)
         return 1
     return 0
