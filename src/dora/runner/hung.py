@@ -13,19 +13,20 @@ class NodeActivity(NamedTuple):
     """What the counters page says of a node.
 
     Attributes:
-        is_in_dora: a thread of it waits in a receive or in a send.
+        is_in_dora: a thread of it waits in a receive or in a send; `is_receiving`: in a receive.
         last_call_ns: its last call, CLOCK_MONOTONIC; 0 before the first.
         next_tick_ns: when its next tick is due, or 0.
         is_source: it has no inputs at all.
-        has_messages: messages wait in its queues.
+        unread: messages for it that were neither dropped nor taken.
     """
 
     is_in_dora: bool
+    is_receiving: bool
     last_call_ns: int
     calls: int
     next_tick_ns: int
     is_source: bool
-    has_messages: bool
+    unread: int
 
 
 class HungWatch:
@@ -36,19 +37,27 @@ class HungWatch:
         self._calls = -1
         self._unmoved_since_ns = 0
         self._waiting_since_ns: int | None = None
+        self._orphans: int | None = None
 
     def forget(self) -> None:
         """Nobody ran for a while, or a new run of the node begins: start anew."""
         self._calls = -1
+        self._orphans = None
 
     def is_hung(self, activity: NodeActivity, now_ns: int) -> bool:
-        """Whether it hangs, as of now."""
+        """Whether it hangs, as of now.
+
+        What is unread while the node waits for messages will never be read: it was left between two processes that
+        died, and says nothing of the node.
+        """
+        if activity.is_receiving:
+            self._orphans = min(activity.unread, activity.unread if self._orphans is None else self._orphans)
         if activity.calls != self._calls or activity.is_in_dora or not activity.last_call_ns:
             self._calls = activity.calls
             self._unmoved_since_ns = now_ns
             self._waiting_since_ns = None
             return False
-        if not activity.has_messages:
+        if activity.unread <= (self._orphans or 0):
             self._waiting_since_ns = None
         elif self._waiting_since_ns is None:
             self._waiting_since_ns = now_ns

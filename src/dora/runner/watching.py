@@ -108,11 +108,12 @@ class Watching:
         queued = [self._page.edge(route.slot) for route in self._routes if route.reader == life.id]
         return NodeActivity(
             is_in_dora=bool(node.receiving or node.blocked),
+            is_receiving=bool(node.receiving),
             last_call_ns=max([node.last_call_ns, *(counts.last_send_ns for counts in sent)]),
             calls=node.calls + sum(counts.sent for counts in sent),
             next_tick_ns=node.next_tick_ns,
             is_source=not life.plan.inputs,
-            has_messages=any(counts.sent > counts.dropped + counts.taken for counts in queued),
+            unread=sum(max(0, counts.sent - counts.dropped - counts.taken) for counts in queued),
         )
 
 
