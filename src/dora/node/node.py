@@ -259,10 +259,12 @@ class Node:
             output_id: one of the node's outputs; an undeclared one is ignored with a warning.
             data: pyarrow.Array, RecordBatch (arrives as struct), bytes, bytearray, memoryview (arrive as uint8),
                 numpy array (arrives flat, with its dtype).
-            metadata: str keys; None, bool, int (64 bit), float, str, bytes, datetime, lists and dicts of those.
+            metadata: str keys; None, bool, int (64 bit), float, str, bytes, datetime, lists and dicts of those, nested
+                at most 128 levels deep.
 
         Raises:
             TypeError: `data` is of another kind (also a RuntimeError).
+            ValueError: the metadata are nested deeper, or hold themselves.
             RuntimeError: the node is closed, or full lossless queues form a cycle, which is named.
             MemoryError: readers keep so many arrays of this output that its memory is used up.
         """
