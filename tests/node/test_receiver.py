@@ -560,3 +560,22 @@ def test_drain_gives_all_that_was_there_though_another_input_is_faster(
     monkeypatch.setattr(node._receiver, "take", take_while_more_comes)
     found = [event["value"][0].as_py() for event in node.drain() if event["id"] == "slow"]
     assert found == list(range(5))
+
+
+def test_signal_handler_that_polls_just_before_a_wait_gets_what_is_there(
+    runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = runner.feed("a")
+    node = runner.node()
+    assert node.next(0.01)["type"] == "ERROR"  # it has slept: the next look leaves asking the kernel to the wait
+    feed.send(1, 2)
+    found = []
+
+    def interrupted() -> bool:
+        monkeypatch.undo()
+        found.append(told(node.try_recv()))
+        return False
+
+    monkeypatch.setattr(node._link, "has_news", interrupted)
+    assert told(node.next()) == "a=2"
+    assert found == ["a=1"]

@@ -133,15 +133,15 @@ class Mailbox:
 
     # -- in front of the receiver ----------------------------------------------------------------------------
 
-    def take(self) -> Any:
-        """The next event for the main loop."""
+    def take(self, looks: bool = True) -> Any:
+        """The next event for the main loop; `looks` as the receiver's `take` has it."""
         event = self._kept.pop()
         if event is not None:
             for name in [name for name in self._paused if not self._kept.is_full(name)]:
                 self._resume(name)
             self._leave_if_idle()
             return event
-        while isinstance(taken := self._take(), events.Event) and self._deliver(taken):
+        while isinstance(taken := self._take(looks), events.Event) and self._deliver(taken):
             continue
         return taken
 

@@ -74,7 +74,6 @@ class Receiver:
         self._waiting = 0
         self._called_ns = 0
         self._is_paced = False
-        self._looks = True
         self._pending: deque[events.Event] = deque()
         self._farewells: Final = Farewells()
         self.restarted: Final = self._farewells.restarted
@@ -113,8 +112,11 @@ class Receiver:
 
     # -- taking ----------------------------------------------------------------------------------------------
 
-    def take(self) -> Taken:
-        """The next event without waiting; None: nothing there; END: the stream has ended.  Holds the lock."""
+    def take(self, looks: bool = True) -> Taken:
+        """The next event without waiting; None: nothing there; END: the stream has ended.  Holds the lock.
+
+        Without `looks` the kernel is not asked for what has come since it was asked last.
+        """
         link = self._link
         words = link.page.words
         words[link.at + NODE_LAST_CALL_NS] = self._called_ns = monotonic_ns()
@@ -124,7 +126,7 @@ class Receiver:
         if link.inbox:
             self._read_inbox()
         try:
-            event = self._next_event()
+            event = self._next_event(looks)
             if self._pending or self._is_ended or self._ending or (self._has_externals and self._external_waits()):
                 link.wake_receiver()  # there is more that no other descriptor shows, for a thread or loop that waits
         except BaseException:
@@ -144,11 +146,7 @@ class Receiver:
 
         A reader that slept before its last event will most likely sleep again: then only `wait` asks the kernel.
         """
-        self._looks = not self._is_paced
-        try:
-            return self.take()
-        finally:
-            self._looks = True
+        return self.take(looks=not self._is_paced)
 
     def _put_back(self) -> None:
         """A signal handler has raised in the middle of taking an event: the next call gives what was taken."""
@@ -163,7 +161,7 @@ class Receiver:
     def _external_waits(self) -> bool:
         return any(isinstance(source, External) for source in self._round)
 
-    def _next_event(self) -> Taken:
+    def _next_event(self, looks: bool) -> Taken:
         while True:
             if self._pending:
                 return self._pending.popleft()
@@ -175,7 +173,7 @@ class Receiver:
             if event is not None:
                 return event
             if not self._pending:
-                if not self._looks:
+                if not looks:
                     return None
                 self.note(self.wait(0))
                 if not self._round and not self._pending:

@@ -43,8 +43,8 @@ def check_inputs(receiver: Receiver, checks: list[TypeCheck], warn: Warn) -> Non
         return
     take = receiver.take
 
-    def checked_take() -> Any:
-        event = take()
+    def checked_take(looks: bool = True) -> Any:
+        event = take(looks)
         if isinstance(event, dict) and event.get("type") == "INPUT":
             check = waited.pop(event["id"], None)
             if check is not None and (found := _unexpected(event["value"], event["metadata"], check)):
