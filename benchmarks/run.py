@@ -1,7 +1,7 @@
 """Measures this project beside dora-rs: `python benchmarks/run.py [--peer VENV] [--quick]`.
 
 The same node files run on both, one after the other, in alternating order, for several rounds; floors (one copy, one
-pipe wake-up, the least Python program) are measured in every round too.  Without `--peer` an environment with dora-rs
+pipe wake-up, the least Python programs) are measured in every round too.  Without `--peer` an environment with dora-rs
 is made in the user's cache folder.  A whole run writes `docs/performance.{json,md,png}`; a quick or partial one writes
 into `out/`.
 """
@@ -20,6 +20,7 @@ from typing import Any
 
 import cases
 import floors
+import least
 import page
 import plot
 import sides
@@ -55,8 +56,10 @@ def measure_floors(values: Values, is_quick: bool) -> None:
             values[f"memcpy-{size}"]["machine"][figure].append(value)
     count = 100 if is_quick else 400
     values["pipe"]["machine"]["wake_up_us"].append(floors.pipe_wake_up_us(200, count))
-    for rate in floors.LEAST_RATES_HZ:
-        values["least"]["machine"][f"at_{rate}_hz_us"].append(floors.least_message_us(rate, count))
+    for rate in least.RATES_HZ:
+        values["least"]["machine"][f"at_{rate}_hz_us"].append(least.message_us(rate, count))
+    values["least"]["machine"]["chain_us"].append(least.chain_us(100, count))
+    values["least"]["machine"]["fan_out_us"].append(least.fan_out_us(200, count))
 
 
 def measure_case(case: cases.Case, side: sides.Side, values: Values, is_quick: bool) -> str:

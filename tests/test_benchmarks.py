@@ -54,6 +54,14 @@ def test_missing_figures_do_not_hold(page: ModuleType) -> None:
     assert math.isnan(page.median({}, "latency-4000000", "ours", "p50_us"))
 
 
+def test_every_message_of_the_least_programs_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    least = __import__("least")
+    ages = least.ages_ns(1000, 30, relays=3, readers=2)
+    assert sorted(ages) == list(range(30))
+    assert all(0 < age < 10_000_000_000 for age in ages.values())
+
+
 @pytest.mark.slow
 def test_nothing_survives_a_run_that_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
