@@ -117,3 +117,23 @@ def test_globals_of_a_node_are_finalized_at_its_end(tmp_path: Path) -> None:
     assert ended.stdout == "motor stopped. ", ended
     assert (tmp_path / "table.csv").read_text() == "last line"
     assert (tmp_path / "earlier.txt").read_text() == "last word"
+
+
+def test_what_pyarrow_imports_for_an_array_needs_no_finalizer(tmp_path: Path) -> None:
+    (tmp_path / "dateutil").mkdir()
+    (tmp_path / "dateutil" / "__init__.py").write_text("")
+    module = "class weekday: pass\nclass relativedelta: pass\nMO = weekday()"
+    (tmp_path / "dateutil" / "relativedelta.py").write_text(module)
+    script = """
+import sys
+import pyarrow as pa
+from dora import Node
+from dora.node import collector
+
+pa.array([1])
+assert "dateutil.relativedelta" in sys.modules
+sys.exit(not collector.all_plain(collector._users_globals()))
+"""
+    (tmp_path / "node.py").write_text(script)
+    ended = subprocess.run([sys.executable, "node.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

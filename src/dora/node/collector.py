@@ -22,8 +22,8 @@ from collections import namedtuple
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-_OURS: Final = frozenset({"dora", "numpy", "pyarrow", "msgspec", "_distutils_hack", "typing_extensions"})
-"""packages whose globals and whose objects need no finalizer"""
+_OURS: Final = frozenset({"dora", "numpy", "pyarrow", "msgspec", "_distutils_hack", "typing_extensions", "dateutil"})
+"""packages whose globals and whose objects need no finalizer; pyarrow imports dateutil if it is there"""
 _TUPLE_FIELD: Final = type(vars(namedtuple("_One", "field"))["field"])
 _PLAIN: Final = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(...), type(NotImplemented)),
