@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -65,14 +66,25 @@ def run_bounded(
         )
         try:
             meanwhile(process)
-            code: int | None = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            code = None
-        end = time.monotonic()
+            is_over = _ends_within(process, timeout_s)
+        finally:
+            end = time.monotonic()
+            if process.poll() is None:
+                process.kill()
+            code = process.wait()
         left_over = kill_carriers(token)
-    return Run(code, end - start, end, log.read_text(errors="replace"), left_over)
+    return Run(code if is_over else None, end - start, end, log.read_text(errors="replace"), left_over)
+
+
+def _ends_within(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    """Wait, to the moment of its end: `process.wait(timeout_s)` looks only every 50 ms."""
+    if process.poll() is not None:
+        return True
+    process_fd = os.pidfd_open(process.pid)
+    try:
+        return bool(select.select([process_fd], [], [], timeout_s)[0])
+    finally:
+        os.close(process_fd)
 
 
 def kill_carriers(token: str, patience_s: float = 2.0) -> int:
