@@ -64,5 +64,5 @@ def test_a_stop_names_who_has_not_ended() -> None:
     show = Show()
     show.tell(s.Began())
     show.tell(s.StopRequested("Ctrl-C"))
-    assert show.tell(s.TimePassed()) == "stopping: waiting for a (1 s), b (1 s)"
-    assert show.tell(s.ProcessExited("a", 0, None)) == "stopping: waiting for b (2 s)"
+    assert show.tell(s.TimePassed()) == "stopping: waiting for a (1 s), b (1 s); Ctrl-C kills at once"
+    assert show.tell(s.ProcessExited("a", 0, None)) == "stopping: waiting for b (2 s); Ctrl-C kills at once"

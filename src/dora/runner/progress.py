@@ -28,6 +28,8 @@ _HEADS: Final[Mapping[str, str]] = {
     STARTING: "starting: waiting for ",
     STOPPING: "stopping: waiting for ",
 }
+LIVE_TAILS: Final[Mapping[str, str]] = {STOPPING: "; Ctrl-C kills at once"}
+"""what the user can do meanwhile, on a terminal"""
 
 
 class Wait(NamedTuple):
@@ -124,7 +126,7 @@ class Progress:
             return
         text = describe(self._phase, list(self._waits.values()), now_s)
         if self._is_live:
-            self._sink.status(text)
+            self._sink.status(text + LIVE_TAILS.get(self._phase, ""))
         else:
             self._sink.note(text)
         self._next_s = now_s + (LIVE_EVERY_S if self._is_live else PLAIN_EVERY_S)
