@@ -85,6 +85,8 @@ NODE_LOADS_NONE_OF = {
     "subprocess",
     "urllib.request",
 }
+if sys.version_info < (3, 11):
+    NODE_LOADS_NONE_OF.discard("subprocess")  # `uuid`, which msgspec imports, loads it there
 NODE_LOADS_NONE_OF |= {"click", "numpy", "pyarrow", "rich", "yaml", "dora.cli", "dora.dataflow", "dora.runner"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 600, 60
 ALLOWED_LATE = {"pyarrow", "numpy", "asyncio"}
