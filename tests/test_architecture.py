@@ -232,6 +232,18 @@ def test_imports_inside_functions_state_their_reason() -> None:
     assert not wrong, shown(wrong)
 
 
+def test_nobody_waits_with_select() -> None:
+    """`select.select` takes no descriptor from 1024 on; poll and epoll do."""
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path in modules().values()
+        for node in ast.walk(tree(path))
+        if (isinstance(node, ast.Attribute) and node.attr == "select" and ast.unparse(node.value) == "select")
+        or (isinstance(node, ast.ImportFrom) and node.module == "select")
+    ]
+    assert not wrong
+
+
 def test_no_import_cycle() -> None:
     graph: dict[str, set[str]] = {name: set() for name in modules()}
     for i in imports():

@@ -85,6 +85,11 @@ def test_page_of_the_api_names_what_users_import(name: str) -> None:
     assert f"### `{name}(" in (ROOT / "docs" / "node-api.md").read_text()
 
 
+def test_page_of_operators_says_that_sent_memory_is_not_copied() -> None:
+    page = (ROOT / "docs" / "operators.md").read_text()
+    assert "The receiver gets the very array that was sent, so do not write to its memory afterwards" in page
+
+
 def test_every_variable_that_is_read_is_in_the_table() -> None:
     for path in (ROOT / "src").rglob("*.py"):
         assert variables_read(path) <= env.VARIABLES.keys(), path

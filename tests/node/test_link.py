@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import sys
 import threading
 import traceback
 import warnings
@@ -60,6 +61,16 @@ def test_node_maps_everything_before_it_says_ready(runner: FakeRunner) -> None:
     assert (node.next()["value"].to_pylist(), sink.take_all()) == ([1], [[2]])
 
 
+def test_refusal_of_the_runner_is_a_runtime_error_with_its_reason(
+    runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # which then knows this error
+    reason = "node `node` is already open in the process with PID 7"
+    runner.start_message = m.StartFailed(reason)
+    with pytest.raises(RuntimeError, match=reason):
+        runner.node()
+
+
 def test_control_message_is_heard_at_the_next_call(runner: FakeRunner) -> None:
     runner.feed("a")
     node = runner.node()
@@ -104,6 +115,15 @@ def test_second_node_is_a_second_handle_on_the_same_link(runner: FakeRunner) -> 
     second = Node()
     feed.send(1, 2)
     assert [first.next()["value"].to_pylist(), second.next()["value"].to_pylist()] == [[1], [2]]
+    second.close()
+
+
+def test_id_and_port_of_a_daemon_are_ignored_in_a_process_that_dora_started(runner: FakeRunner) -> None:
+    feed = runner.feed("in")
+    runner.node()
+    second = Node("another", daemon_port=53291)
+    feed.send(1)
+    assert second.next()["value"].to_pylist() == [1]
     second.close()
 
 

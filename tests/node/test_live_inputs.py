@@ -34,6 +34,17 @@ def test_an_input_that_is_moved_is_read_on_without_being_closed(runner: FakeRunn
     assert told_until_quiet(node) == ["a=1", "a=2"]
 
 
+def test_an_input_that_was_closed_and_opened_again_is_closed_again(runner: FakeRunner) -> None:
+    first, _ = runner.feed("a"), runner.feed("b")
+    node = runner.node()
+    first.finish()
+    assert told_until_quiet(node) == ["INPUT_CLOSED a"]
+    again = runner.feed("a")
+    again.send(5)
+    again.finish()
+    assert told_until_quiet(node) == ["a=5", "INPUT_CLOSED a"]
+
+
 def test_an_input_that_is_connected_after_the_stop_is_left_alone(runner: FakeRunner) -> None:
     runner.feed("a")
     node = runner.node()

@@ -16,6 +16,9 @@ from pathlib import Path
 import psutil
 from table import ROOT, Rule, rules
 
+from dora.runner.minder import PR_SET_CHILD_SUBREAPER, prctl
+from dora.runner.processes import kill_descendants
+
 _LIMIT_S = 120
 _FAILED = 1
 _COPIED = ("src", "tests", "examples", "docs", "benchmarks")
@@ -26,11 +29,18 @@ def pytest(root: Path, test: str) -> tuple[int, str]:
     environment = {**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={_LIMIT_S}", test]
     ended = subprocess.run(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a node kills its group when its runner is gone
     )
     for process in psutil.process_iter(["environ"]):
         if (process.info["environ"] or {}).get("PYTHONPATH") == environment["PYTHONPATH"]:
             process.kill()
+    kill_descendants()  # what has lost that variable is a child of this process now
     return ended.returncode, (ended.stdout.strip().splitlines() or [""])[-1]
 
 
@@ -60,6 +70,7 @@ def unnoticed(rule: Rule) -> list[str]:
 def main() -> int:
     """Try the rules that were asked for."""
     texts = sys.argv[1:] or [""]
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     wanted = [rule for rule in rules() if any(text in f"11.{rule.ruling} {rule.says}" for text in texts)]
     missed = 0
     for rule in wanted:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dora.runner import runtime_dir
-from dora.runner.processes import Exited, Processes, Report, Spawned, SpawnFailed, SpawnRequest
+from dora.runner.processes import Exited, MinderGone, Processes, Report, Spawned, SpawnFailed, SpawnRequest
 
 PATIENCE_S = 10.0
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -87,6 +87,7 @@ class TestRun:
                 if isinstance(report, kind) and name in (None, getattr(report, "name", None)):
                     self.seen.remove(report)
                     return report
+            assert not any(isinstance(report, MinderGone) for report in self.seen), "the minder is dead"
             assert poll.poll(PATIENCE_S * 1000), f"no {kind.__name__} of {name} came, only {self.seen}"
             self.seen += self.processes.reports()
 

@@ -22,7 +22,7 @@ from dora.runner import environments
 from dora.runner.builds import build_all
 from dora.runner.built import Listener
 from dora.runner.environments import Environment, environments_of
-from dora.runner.interpreter import command_for, environment_for
+from dora.runner.interpreter import CONSTRAINTS, OVERRIDES, command_for, environment_for
 from dora.runner.options import BuildOptions
 
 SHOW = 'python -c "import sys, dora; print(sys.prefix, dora.__file__)"; command -v python; type -P pip'
@@ -249,6 +249,16 @@ def test_pip_comes_out_of_python_itself_where_there_is_no_index(tmp_path: Path) 
     assert (tmp_path / "python.calls").read_text() == "-m ensurepip --default-pip\n"
     calls = (tmp_path / "uv.calls").read_text().splitlines()
     assert [call.split()[:2] for call in calls] == [["venv", "--quiet"], ["venv", "--quiet"], ["pip", "install"]]
+
+
+def test_environment_says_which_dora_pip_and_uv_are_to_keep(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "env", "python3", "recipe")
+    environment.folder.mkdir()
+    environment.finish(None, tmp_path / "cache")
+    version = dora.__version__
+    wheel = f"{environment.folder.as_uri()}/dora_rs-{version}-py3-none-any.whl"
+    assert (environment.folder / CONSTRAINTS).read_text() == f"dora-rs=={version}\n"
+    assert (environment.folder / OVERRIDES).read_text() == f"dora-rs @ {wheel}\n"
 
 
 def test_environment_is_made_from_the_python_that_the_node_states(folder: Folder, tmp_path: Path) -> None:

@@ -122,10 +122,11 @@ def test_a_second_process_of_the_same_node_is_refused_naming_the_first(place: Pl
 
 def test_a_node_that_closed_its_link_may_open_it_again_at_once(place: Place) -> None:
     first = place.hello()
-    control.send(first, messages.encode(messages.OutputsClosed()))
+    for message in [messages.Ready()] * 3 + [messages.OutputsClosed()]:  # its end is not read before the next hello is
+        control.send(first, messages.encode(message))
     first.close()
     place.hello()
-    assert place.told == [s.NodeSaidHello("a"), s.OutputsClosed("a"), s.LinkLost("a"), s.NodeSaidHello("a")]
+    assert place.told[4:] == [s.OutputsClosed("a"), s.LinkLost("a"), s.NodeSaidHello("a")]
 
 
 @pytest.mark.parametrize("payload", [b"garbage", b"\x00", messages.encode(messages.Ready()), b"x" * 60_000])

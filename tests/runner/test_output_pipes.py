@@ -96,6 +96,27 @@ def test_a_pipe_that_somebody_else_keeps_open_is_not_waited_for(printer: Printer
     printer.end()
 
 
+@pytest.fixture
+def unread(printer: Printer) -> Iterator[Printer]:
+    """Its console writes to a pipe that nobody reads."""
+    read_end, write_end = os.pipe()
+    os.dup2(write_end, printer.null)
+    os.close(write_end)
+    yield printer
+    os.close(read_end)
+
+
+@pytest.mark.slow
+def test_a_console_that_nobody_reads_keeps_no_line_from_the_log_file(unread: Printer) -> None:
+    os.set_blocking(unread.stdout, False)
+    for _ in range(1100):  # of 8 KiB, where 8 MiB may wait
+        os.write(unread.stdout, b"x" * 8191 + b"\n")
+        unread.reactor.wait(1.0)
+    assert unread.console.skipped_lines
+    assert len(unread.seen) == 1100
+    unread.end()
+
+
 def test_the_next_run_of_a_node_starts_with_an_empty_stderr_tail(printer: Printer) -> None:
     os.write(printer.stderr, b"first run\n")
     printer.end()

@@ -187,11 +187,64 @@ def test_children_in_the_group_are_gone_when_the_exit_is_reported(run: TestRun) 
     assert not is_alive(int(child))
 
 
-def test_detached_children_are_gone_when_the_exit_is_reported(run: TestRun) -> None:
-    run.shell("a", DETACHED)
-    (child,) = run.lines("a", 1)
+def end_beside(run: TestRun, child: int) -> None:
+    """End the node `a`, by a signal to its group, when that child has left the group."""
+    wait_for(lambda: os.getsid(child) == child)
+    run.processes.signal("a", signal.SIGTERM)
     run.exited("a")
-    assert not is_alive(int(child))
+
+
+def test_detached_children_are_gone_when_the_exit_is_reported(run: TestRun) -> None:
+    run.shell("a", f"{DETACHED}; sleep 1000")
+    child = int(run.lines("a", 1)[0])
+    end_beside(run, child)
+    assert not is_alive(child)
+
+
+GROUP_MEMBER = """
+import os
+
+read, write = os.pipe()
+if os.fork() == 0:
+    if os.fork():
+        os.setpgid(0, 0)
+    else:
+        print(os.getpid(), flush=True)
+    for fd in (1, 2):
+        os.dup2(0, fd)
+    os.execve("/bin/sleep", ["sleep", "1000"], {})
+os.close(write)
+os.read(read, 1)  # ends when both are `sleep`
+"""
+
+
+def test_group_is_killed_below_a_process_that_may_be_of_another_node(run: TestRun) -> None:
+    run.shell("other", "sleep 1000")
+    run.pid("other")
+    run.python("a", GROUP_MEMBER)
+    (member,) = run.lines("a", 1)
+    run.exited("a")
+    wait_gone(int(member), timeout_s=2)
+
+
+class HalfDead(minder.Minder):
+    """One node whose process has ended; `looks`: whether anything of it is left, look by look."""
+
+    def __init__(self, *looks: bool) -> None:
+        child = minder.Child("a", 1, -1, None, frozenset())
+        child.ended_s = time.monotonic()
+        self.ending, self.outbox, self.looks = [child], [], list(looks)
+
+    def kill_orphans(self, child: minder.Child) -> bool:
+        return self.looks.pop(0)
+
+
+def test_exit_is_not_reported_while_anything_of_the_node_is_left() -> None:
+    half_dead = HalfDead(True, False)
+    half_dead.settle()
+    assert half_dead.outbox == []
+    half_dead.settle()
+    assert len(half_dead.outbox) == 1
 
 
 NAMELESS = "env -i setsid /bin/sleep 1000"
@@ -203,16 +256,17 @@ def test_detached_children_without_environment_are_known_by_the_pipes_of_their_n
 ) -> None:
     run.shell("other", "sleep 1000")
     run.pid("other")
-    run.shell("a", f"{NAMELESS} {redirects} & echo $! >&2 ; echo $! ; exit 0")
-    (child,) = set(run.lines("a", 2))
-    run.exited("a")
-    assert not is_alive(int(child))
+    run.shell("a", f"{NAMELESS} {redirects} & echo $! ; sleep 1000")
+    child = int(run.lines("a", 1)[0])
+    end_beside(run, child)
+    assert not is_alive(child)
 
 
 def test_detached_children_without_environment_and_pipes_go_with_the_last_node(run: TestRun) -> None:
-    run.shell("a", f"{NAMELESS} >/dev/null 2>&1 & echo $!")
-    run.exited("a")
-    assert not is_alive(int(run.output("a")))
+    run.shell("a", f"{NAMELESS} >/dev/null 2>&1 & echo $!; sleep 1000")
+    child = int(run.lines("a", 1)[0])
+    end_beside(run, child)
+    assert not is_alive(child)
 
 
 def test_detached_children_without_environment_of_another_node_live_on(run: TestRun) -> None:
@@ -284,6 +338,12 @@ def test_minder_has_a_session_of_its_own_and_no_name_that_pkill_would_take_for_d
     pid = run.processes.minder_pid
     assert os.getsid(pid) == pid
     assert b"dora run" not in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+
+
+def test_minder_has_one_thread(run: TestRun) -> None:
+    run.spawn("a", "/bin/true")
+    run.exited("a")
+    assert len(os.listdir(f"/proc/{run.processes.minder_pid}/task")) == 1
 
 
 def test_death_of_the_minder_is_reported_once(run: TestRun) -> None:

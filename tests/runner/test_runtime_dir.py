@@ -126,6 +126,8 @@ def test_directory_lives_while_the_minder_lives() -> None:
         holder.kill()
     os.close(lock)
     run = TestRun()
+    run.spawn("a", "/bin/true")
+    run.exited("a")  # so the minder has only what it is to have
     os.close(runtime_dir._locks.pop(run.directory))  # as if the runner were dead
     runtime_dir.sweep_stale()
     assert os.path.exists(run.directory)

@@ -41,13 +41,11 @@ def test_pipe_has_one_page_more_than_its_queue_needs(queue_size: int, pages: int
 @pytest.mark.parametrize("queue_size", [1, 10, 63, 64, 65, 1000, pipes.MAX_QUEUE_SIZE])
 def test_pipe_takes_a_whole_queue_at_any_fill(queue_size: int) -> None:
     edge = pipes.make_edge(queue_size)
-    for _ in range(3):
-        for _ in range(queue_size):
-            os.write(edge.queue_write, bytes(64))
-        for _ in range(queue_size):
-            os.read(edge.queue_read, 64)
+    for _ in range(queue_size):
         os.write(edge.queue_write, bytes(64))
+    for _ in range(pipes.PAGE // 64 + 1):  # the oldest may stand anywhere in its page
         os.read(edge.queue_read, 64)
+        os.write(edge.queue_write, bytes(64))
     edge.close()
 
 
@@ -77,6 +75,34 @@ def test_refused_pipe_size_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ResourceError, match="pipe-user-pages-soft"):
         pipes.make_edge(10)
     assert os.listdir("/proc/self/fd") == before
+
+
+def told_without_privileges(queues: int) -> str:
+    """What a user whom pipe-user-pages-soft binds is told who makes so many of the deepest queues."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            for _ in range(queues):
+                pipes.make_edge(pipes.MAX_QUEUE_SIZE)
+        except Exception as error:
+            os.write(write, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    return text
+
+
+def test_pipe_size_that_the_kernel_refuses_is_one_clear_error() -> None:
+    assert told_without_privileges(queues=100) == (
+        "ResourceError: cannot make a pipe for a queue of 16320 messages: Operation not permitted "
+        "(limits: `ulimit -n`, /proc/sys/fs/pipe-max-size, /proc/sys/fs/pipe-user-pages-soft)"
+    )
 
 
 def test_arena_is_sealed_against_resizing_and_nothing_else() -> None:

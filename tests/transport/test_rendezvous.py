@@ -57,6 +57,16 @@ def test_directory_that_was_moved_is_found_where_it_is(tmp_path: Path, environ: 
         assert str(moved / rendezvous.SOCKET_NAME) in [card.socket for card in rendezvous.running(environ)]
 
 
+@pytest.mark.parametrize("mode", [None, 0o755])
+def test_place_that_nobody_named_is_open_to_its_owner_only(tmp_path: Path, mode: int | None) -> None:
+    place = tmp_path / "dora-1000"
+    if mode is not None:
+        place.mkdir()
+        place.chmod(mode)
+    rendezvous.make_base(str(place), is_asked_for=False)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+
+
 def test_directory_that_was_asked_for_and_cannot_be_written_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,14 @@ def test_inputs_are_closed_when_every_sender_has_ended_for_good() -> None:
     assert not book.are_inputs_closed("a")
 
 
+def test_inputs_are_open_again_when_their_sender_comes_back() -> None:
+    book = EdgeBook([ROUTE], one)
+    book.connect("a")
+    book.leave("a", m.CLOSED)
+    book.connect("a")
+    assert not book.are_inputs_closed("b")
+
+
 def test_a_final_verdict_replaces_the_promise_that_an_absent_reader_was_not_told_yet() -> None:
     history = [("connect", "a"), ("leave", "a", m.RESTARTING), ("leave", "a", m.FAILED, "why"), ("connect", "b")]
     assert play(history)[2:] == [[], [e.GiveReader(edge(1)), e.SendVerdict(edge(1), m.FAILED, "why", 2)]]

@@ -229,6 +229,14 @@ def test_a_dynamic_node_opens_and_closes_its_readers_input_each_time() -> None:
         assert verdicts(play.tell(s.LinkLost("d"))) == [(CLOSED, "")]
 
 
+def test_an_input_of_a_dynamic_node_is_open_before_it_attaches() -> None:
+    play = Play(DYNAMIC, node("b", "d"))
+    play.spawn()
+    assert verdicts(play.connect("b")) == []
+    assert not play.supervisor.is_input_gone("b", "d")
+    assert verdicts(play.connect("d")) == []
+
+
 def test_dynamic_nodes_alone_run_until_they_are_stopped() -> None:
     play = Play(DYNAMIC)
     assert play.tell(s.Began()) == []
