@@ -28,7 +28,7 @@ from dora.runs.counters import CountersView
 from dora.runs.framing import RunnerRefused
 from dora.runs.link import RunnerLink
 from dora.transport.control import close_all
-from dora.transport.receiving import ReceiveEdge
+from dora.transport.receiving import ReceiveEdge, tell_all
 
 _OWN_WORDS: Final = 16
 _IS_OVER: Final = (node_runner.CLOSED, node_runner.FAILED)
@@ -145,9 +145,7 @@ class Inspection:
             left_s = due_s - time.monotonic()
             if left_s <= 0 or self.is_over:
                 return
-            for edge in self._untold:
-                edge.tell_released()
-            self._untold.clear()
+            tell_all(self._untold)
             self._poll.poll(left_s)
 
     def close(self) -> None:

@@ -16,7 +16,9 @@ import pytest
 from dora import arrow
 from dora.node import inputs as inputs_module
 from dora.node.node import Node
+from dora.transport.sending import queued_records
 from node.fake_runner import FakeRunner, Feed
+from node.sending import Start
 
 SMALL = pa.array(np.arange(512))
 LARGE = pa.array(np.arange(513))
@@ -63,12 +65,43 @@ def test_copied_chunks_go_back_even_to_a_node_that_never_waits(node: Node, feed:
     assert feed.held < 40
 
 
+def test_event_takes_one_message_out_of_the_queue(node: Node, feed: Feed) -> None:
+    feed.send(1, 2, 3)
+    node.next()
+    assert (queued_records(feed.edge.queue_read), feed.counts.taken) == (2, 1)
+
+
+def test_message_is_taken_and_counted_under_the_lock_of_the_receiver(
+    node: Node, feed: Feed, aside: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = node._receiver.lock
+    was_free: list[bool] = []
+    monkeypatch.setattr(
+        inputs_module.events,
+        "instant_of",
+        lambda sent_ns: aside(lambda: was_free.append(lock.acquire(blocking=False))).join(),
+    )
+    feed.send(1)
+    node.next()
+    assert was_free == [False]
+
+
 def test_large_payload_stays_mapped_as_long_as_it_is_held(node: Node, feed: Feed) -> None:
     feed.send(array=LARGE)
     event = node.next()
     assert held_after_waiting(node, feed) == 1
     del event
     assert feed.held == 0
+
+
+def test_release_that_a_full_pipe_refused_is_told_before_the_next_wait(node: Node, feed: Feed) -> None:
+    feed.send(array=LARGE)
+    event = node.next()
+    for _ in range(65536 // 8):
+        node._receiver._inputs["in"].edges[0].link.release(1)
+    del event
+    assert feed.held == 1
+    assert held_after_waiting(node, feed) == 0
 
 
 @pytest.mark.parametrize(
@@ -155,6 +188,17 @@ def test_reader_that_holds_much_is_warned_of_once(
         kept.append(node.next())
     printed = capsys.readouterr().err
     assert printed.count("dora: node 'node' keeps more than 1 GiB of arrays from input 'in' (camera/out)") == 1
+
+
+@pytest.mark.parametrize(("others", "is_warned"), [(0, False), (1, True)])
+def test_reader_is_warned_from_the_first_byte_beyond_a_gibibyte(
+    node: Node, feed: Feed, capsys: pytest.CaptureFixture[str], others: int, is_warned: bool
+) -> None:
+    node._receiver._inputs["in"].edges[0].link.held_bytes = (1 << 30) - LARGE.nbytes + others
+    feed.send(array=LARGE)
+    event = node.next()
+    assert ("keeps more than 1 GiB" in capsys.readouterr().err) is is_warned
+    del event
 
 
 # -- metadata ------------------------------------------------------------------------------------------------

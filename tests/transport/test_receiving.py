@@ -167,6 +167,16 @@ def test_release_that_the_full_pipe_refuses_comes_later(join: Join) -> None:
     assert words_in(joined) == [offset]
 
 
+def test_release_that_is_refused_again_waits_on(join: Join) -> None:
+    joined = join(10)
+    fill_release_pipe(joined)
+    joined.reader.release(8)
+    joined.reader.flush_pending()
+    words_in(joined)
+    joined.reader.flush_pending()
+    assert words_in(joined) == [8]
+
+
 def test_releases_are_never_lost_however_full_the_pipe_is(join: Join) -> None:
     joined = join(1000)
     fill_release_pipe(joined)

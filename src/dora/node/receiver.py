@@ -31,7 +31,7 @@ from dora.node.silence import Heard, Silence
 from dora.node.timers import Timer, monotonic_ns
 from dora.node.wait_set import Ready, WaitSet
 from dora.transport.counters import NODE_CALLS, NODE_LAST_CALL_NS, NODE_NEXT_TICK_NS, NODE_RECEIVING
-from dora.transport.receiving import ReceiveEdge
+from dora.transport.receiving import ReceiveEdge, tell_all
 
 _ASLEEP_NS: Final = 50_000
 _SERVED: Final = attrgetter("served")
@@ -282,9 +282,8 @@ class Receiver:
 
     def begin_wait(self) -> None:
         """Tell senders what is free again, and publish that one more thread waits.  Holds the lock."""
-        for edge in self._untold:
-            edge.tell_released()
-        self._untold.clear()
+        if self._untold:
+            tell_all(self._untold)
         self.count_receiving(1)
 
     def count_receiving(self, change: int) -> None:

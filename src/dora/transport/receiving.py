@@ -128,24 +128,31 @@ class ReceiveEdge:
 
     def release_soon(self, offset: int) -> None:
         """Like `release`, for a chunk that was copied out: told in batches, at the latest before the next wait."""
-        if not self._copied and self not in self._untold_edges:  # it is there still if the reader never waits
-            self._untold_edges.append(self)
+        if not self._copied:
+            self._enter()
         self._copied.append(offset)
         if len(self._copied) >= _RELEASE_BATCH:
             self.tell_released()
 
+    def _enter(self) -> None:
+        if self not in self._untold_edges:  # it is there still if the reader never waits
+            self._untold_edges.append(self)
+
     def tell_released(self) -> None:
-        """Tell the sender what `release_soon` collected."""
+        """Tell the sender what `release_soon` collected, and what the full release pipe refused."""
         copied = self._copied
         if copied:
             self._write(struct.pack(f"<{len(copied)}Q", *copied))
             copied.clear()
+        if self._pending:
+            self.flush_pending()
 
     def _write(self, word: bytes) -> None:
         if self.is_ended or self.release_write < 0:
             return
         if not libc.write_words(self.release_write, word):
             self._pending.append(word)
+            self._enter()
 
     def flush_pending(self) -> None:
         """Try again what the full release pipe refused."""
@@ -153,6 +160,8 @@ class ReceiveEdge:
             word = self._pending.popleft()
             if not libc.write_words(self.release_write, word):
                 self._pending.appendleft(word)
+                if self.queue_read >= 0 and not self.is_ended:
+                    self._enter()
                 return
 
     def close(self) -> None:
@@ -174,6 +183,12 @@ class ReceiveEdge:
             if fd >= 0:
                 close(fd)
                 setattr(self, name, -1)
+
+
+def tell_all(untold: list[ReceiveEdge]) -> None:
+    """Let each edge that has entered itself there tell its sender; one that is refused enters itself again."""
+    for _ in range(len(untold)):
+        untold.pop(0).tell_released()
 
 
 def _abandon_all() -> None:
