@@ -6,13 +6,17 @@ import itertools
 import json
 import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from dora.messages import runner_daemon as messages
 from end_to_end.running import Flow, wait_until
 from end_to_end.scenarios import clocks
 from end_to_end.scenarios.marks import hold
+from end_to_end.test_admin import open_link
 from end_to_end.timing import overload
 
 pytestmark = pytest.mark.slow
@@ -110,6 +114,37 @@ def test_timers_and_timeouts_do_not_follow_a_wall_clock_that_jumps(flow: Flow) -
 
 def test_suspended_machine_kills_no_node_and_piles_up_no_ticks(flow: Flow) -> None:
     hold(clocks.suspended(flow, 1.5))
+
+
+BUSY = """
+import os, time
+from dora import Node
+
+Node().next()
+print("busy", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+print("went on", flush=True)
+"""
+
+
+def test_deadlines_begin_anew_when_the_runner_was_suspended(flow: Flow) -> None:
+    """Else a busy node would be killed as hung, and terminated because it did not stop within the grace."""
+    flow.node("busy", BUSY, inputs={"tick": "dora/timer/millis/20"}, health_check_timeout=2.0)
+    run = flow.start("--grace", "2s")
+    run.wait_said("busy", "busy")
+    with open_link(flow) as link:
+        run.signal(signal.SIGINT)
+        run.wait_said("dora", "stopping (Ctrl-C)")
+        run.signal(signal.SIGSTOP)
+        resumes_s = time.monotonic() + 3.2
+        wait_until(lambda: time.monotonic() > resumes_s)
+        run.signal(signal.SIGCONT)
+        for _ in range(20):  # it has looked around then
+            link.ask(messages.Describe(), messages.Described)
+    (flow.folder / "go").touch()
+    assert run.wait(10).code == 0, run.wait()
+    assert run.said("busy") == ["busy", "went on"]
 
 
 def test_node_that_ticks_once_a_second_costs_nothing_beside_a_1_khz_graph(flow: Flow) -> None:

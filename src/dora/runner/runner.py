@@ -221,14 +221,15 @@ class Runner:
     # -- the loop
 
     def _loop(self) -> None:
+        looked_ns = time.monotonic_ns()
         while not self._handlers.is_finished:
-            began_ns = time.monotonic_ns()
-            timeout_ns = self._timeout_ns(began_ns)
+            timeout_ns = self._timeout_ns(time.monotonic_ns())
             self._reactor.wait(None if timeout_ns is None else timeout_ns / NS_PER_S)
             now_ns = time.monotonic_ns()
-            if timeout_ns is not None and now_ns - began_ns - timeout_ns > _LATE_NS:
+            if timeout_ns is not None and now_ns - looked_ns - timeout_ns > _LATE_NS:
                 self._watching.forget()
-                self._tell(s.TimeLost(now_ns - began_ns - timeout_ns))
+                self._tell(s.TimeLost(now_ns - looked_ns - timeout_ns))
+            looked_ns = now_ns
             self._look_around(now_ns)
 
     def _timeout_ns(self, now_ns: int) -> int | None:
