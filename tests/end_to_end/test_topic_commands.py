@@ -86,6 +86,14 @@ def test_hz_says_how_often_outputs_send(dora: Command) -> None:
     assert rows["counter/quiet"][1:] == ["-", "-", "-", "-", "-", "0"]
 
 
+def test_hz_reads_the_counters_of_an_output_that_has_readers(dora: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    attached: list[object] = []
+    monkeypatch.setattr("dora.cli.topic.count_unread", lambda *arguments: attached.append(arguments) or 0)
+    code, out, _ = dora("hz", "counter/out", "--duration", "0.3")
+    assert (code, attached) == (0, [])
+    assert int(out.splitlines()[-1].split("\t")[-1]) > 0
+
+
 def test_info_shows_type_readers_and_amount(dora: Command) -> None:
     code, out, _ = dora("info", "counter/out", "--duration", "0.5")
     assert code == 0

@@ -28,6 +28,7 @@ from dora.node.node import Node
 from dora.transport import control, libc, pipes
 from dora.transport.arena import Arena
 from dora.transport.counters import NODE_BLOCKED, NODE_RECEIVING, CountersPage, EdgeCounts, NodeCounts
+from dora.transport.receiving import Record
 from dora.transport.sending import SendEdge
 
 PATIENCE_S = 20
@@ -153,6 +154,10 @@ class Sink:
             assert event["type"] == "INPUT", event
             found.append(event["value"].to_pylist())
         return found
+
+    def take_records(self) -> list[Record]:
+        """All that is queued, as it stands in the queue."""
+        return list(iter(self._link.pop, None))
 
     @property
     def cached_types(self) -> int:

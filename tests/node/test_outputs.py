@@ -69,6 +69,14 @@ def test_metadata_arrives_with_the_message(runner: FakeRunner) -> None:
     assert (metadata["seq"], metadata["nested"]) == (5, {"a": [1]})
 
 
+def test_request_outlives_plain_messages_in_a_full_queue(runner: FakeRunner) -> None:
+    sink = runner.sink("out", queue_size=2)
+    node = runner.node()
+    node.send_output("out", pa.array([0]), {"request_id": "a"})
+    send(node, 1, 2)
+    assert taken(sink) == [0, 2]
+
+
 def test_time_of_sending_arrives_unless_the_sender_states_one(runner: FakeRunner) -> None:
     sink = runner.sink("out")
     node = runner.node()
@@ -99,6 +107,13 @@ def test_any_number_of_types_can_be_sent_on_one_output(runner: FakeRunner, count
         node.send_output("out", array)
     assert [sink.take()["value"].type for _ in arrays] == [array.type for array in arrays]
     assert sink.cached_types == min(count, 256), "later ones travel with their messages"
+
+
+def test_every_message_names_the_one_place_where_its_type_is_described(runner: FakeRunner) -> None:
+    sink = runner.sink("out")
+    send(runner.node(), 1, 2, 3)
+    described = {(record[5], record[7]) for record in sink.take_records()}
+    assert [(place > 1, inline_bytes) for place, inline_bytes in described] == [(True, 0)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 4097, 65_535, 65_536, 1_000_000])
@@ -235,6 +250,21 @@ def test_threads_that_send_at_once_keep_each_its_order(runner: FakeRunner, aside
     for start in range(0, 2000, 500):
         mine = [number for number in found if start <= number < start + 500]
         assert mine == sorted(mine)
+
+
+def test_message_is_sent_and_counted_under_the_lock_of_its_output(runner: FakeRunner, aside: Start) -> None:
+    runner.sink("out")
+    node = runner.node()
+    lock = node._session.outputs["out"].lock
+    was_free: list[bool] = []
+
+    class Data:
+        def __arrow_c_array__(self, requested_schema: object = None) -> object:
+            aside(lambda: was_free.append(lock.acquire(blocking=False))).join()
+            return pa.array([1]).__arrow_c_array__()
+
+    node.send_output("out", Data())
+    assert was_free == [False]
 
 
 def test_reader_that_was_disconnected_keeps_what_is_queued_for_it(runner: FakeRunner) -> None:

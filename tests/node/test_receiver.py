@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from typing import Any
 
 import pytest
@@ -380,10 +381,11 @@ def test_timer_is_served_beside_a_flooded_input(runner: FakeRunner) -> None:
 
 
 def test_tick_is_the_count_since_the_dataflow_began(runner: FakeRunner) -> None:
-    runner.timer("tick", 3600 * SECOND)
-    runner.start_ns = 1
+    runner.timer("tick", 30 * SECOND)
+    runner.start_ns = time.monotonic_ns() - 75 * SECOND
     event = runner.node().next()
     assert (event["id"], event["kind"], str(event["value"].type)) == ("tick", "dora", "uint64")
+    assert event["value"].to_pylist() == [2]
     assert event["metadata"]["timestamp"].tzinfo is not None
 
 

@@ -48,7 +48,7 @@ def test_node_is_read_by_name(page: CountersPage) -> None:
 
 def test_reader_and_sender_write_to_cache_lines_of_their_own(page: CountersPage) -> None:
     assert page.edge_word(1) * 8 % 64 == 0
-    assert counters.EDGE_WAITING < 64 // 8 <= counters.EDGE_TAKEN
+    assert counters.EDGE_WAITING < 64 // 8 <= min(counters.EDGE_TAKEN, counters.EDGE_LET_GO)
 
 
 def test_nodes_and_edges_do_not_overlap(page: CountersPage) -> None:
@@ -61,6 +61,14 @@ def test_announcement_moves_the_nodes_word(page: CountersPage) -> None:
     page.announce(5)
     page.announce(5)
     assert page.words[page.node_word(5) + counters.NODE_ANNOUNCED] == 2
+
+
+def test_counting_in_words_that_a_process_filled_with_nonsense_raises_nothing(page: CountersPage) -> None:
+    page.words[page.node_word(5) + counters.NODE_ANNOUNCED] = counters.WORD_MASK
+    page.words[page.edge_word(5) + counters.EDGE_DROPPED] = counters.WORD_MASK
+    page.announce(5)
+    page.count_dropped(5, 3)
+    assert page.edge(5).dropped == 2
 
 
 def test_words_of_a_dead_process_are_forgotten(page: CountersPage) -> None:

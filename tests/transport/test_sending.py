@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
+from dora.transport import libc
 from dora.transport.pipes import CORRELATED, FLUSH
 from dora.transport.sending import SendEdge, queued_records
 from transport.joined import Joined, in_threads
@@ -101,6 +103,27 @@ def test_correlated_message_that_was_read_protects_nothing_any_more(join: Join) 
     for number in range(3, 7):
         joined.push(number)
     assert joined.pop_all() == [4, 5, 6]
+
+
+def test_full_queue_is_emptied_with_one_read_and_filled_again_with_one_write(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = join(3)
+    push_all(joined, C, P, P)
+    calls: list[str] = []
+    for name in ("read", "write"):
+        monkeypatch.setattr(libc, name, _noted(name, getattr(libc, name), calls))
+    joined.push(3)
+    assert calls == ["read", "write"], "a reader that comes between sees nothing out of order"
+    assert joined.pop_all() == [0, 2, 3]
+
+
+def _noted(name: str, call: Callable[..., int], calls: list[str]) -> Callable[..., int]:
+    def note(*arguments: Any) -> int:
+        calls.append(name)
+        return call(*arguments)
+
+    return note
 
 
 # -- flush ---------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from dora.dataflow.descriptor import (
     TimerSource,
 )
 from dora.runner.effects import Route
-from dora.runner.state.routes import is_runner_sender, routes_of, waits_in_barrier
+from dora.runner.state.routes import is_runner_sender, routes_of, tap_route, waits_in_barrier
 
 TIMER = TimerSource(1_000_000, "dora/timer/millis/1")
 SPEAKER = Node("a", "a.py", outputs=("out", "lines"), log=LogSettings(send_stdout_as="lines"))
@@ -42,6 +42,11 @@ def test_what_the_runner_sends_has_the_runner_as_sender_and_never_waits() -> Non
     (found,) = route(Input("in", OutputSource("a", "lines"), queue_policy=BACKPRESSURE))
     assert is_runner_sender(found.sender)
     assert (found.source, found.output, found.is_lossless, found.is_stated) == ("a", "lines", False, True)
+
+
+def test_who_looks_from_outside_reads_like_an_input_that_states_drop_oldest() -> None:
+    found = tap_route(SPEAKER, "out", number=3, slot=9, queue_size=5)
+    assert found == Route("a", "a", "out", "dora/tap/3", "3", 9, 5, is_lossless=False, is_stated=True)
 
 
 @pytest.mark.parametrize(

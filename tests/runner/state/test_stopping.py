@@ -168,6 +168,14 @@ def test_nobody_is_a_straggler_while_a_source_lives(source: Node) -> None:
     assert play.supervisor.stragglers() == []
 
 
+def test_a_node_with_only_timers_is_a_source_whatever_is_said_of_timers() -> None:
+    play = Play(A, B, node("clock", "timer"), drains_timers=True)
+    play.spawn()
+    assert only(e.OpenLink, play.connect("a", "b", "clock"))[-1] == e.OpenLink("clock", 0, False)
+    play.exit("a")
+    assert play.supervisor.stragglers() == []
+
+
 # -- restarting
 
 

@@ -19,6 +19,7 @@ from dora.runner.outcomes import (
     SpawnFailed,
     StartAborted,
 )
+from dora.runner.state.routes import tap_route
 
 # -- starting
 
@@ -191,6 +192,14 @@ def test_the_run_is_over_when_every_process_has_ended() -> None:
     assert e.Finish() not in play.exit("a", 1)
     assert play.exit("b")[-1] == e.Finish()
     assert play.supervisor.has_failed
+
+
+def test_the_run_is_over_although_somebody_looks_at_an_output() -> None:
+    play = Play(A, B)
+    play.run("a", "b")
+    play.tell(s.TapOpened(tap_route(A, "out", number=1, slot=9, queue_size=5)))
+    play.exit("a")
+    assert play.exit("b")[-1] == e.Finish()
 
 
 def test_a_node_that_closes_its_outputs_closes_its_readers_inputs_and_lives_on() -> None:
