@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 
@@ -40,6 +41,19 @@ class Aside:
 
 
 Start = Callable[[Act], Aside]
+
+
+def is_free(lock: Any) -> bool:
+    """Whether another thread than this one would get the lock."""
+    found: list[bool] = []
+
+    def try_it() -> None:
+        found.append(lock.acquire(blocking=False))
+        if found[0]:
+            lock.release()
+
+    Aside(try_it).join()
+    return found[0]
 
 
 def send(node: Node, *numbers: int, output: str = "out") -> None:

@@ -18,7 +18,7 @@ from dora.node import inputs as inputs_module
 from dora.node.node import Node
 from dora.transport.sending import queued_records
 from node.fake_runner import FakeRunner, Feed
-from node.sending import Start
+from node.sending import is_free
 
 SMALL = pa.array(np.arange(512))
 LARGE = pa.array(np.arange(513))
@@ -72,15 +72,11 @@ def test_event_takes_one_message_out_of_the_queue(node: Node, feed: Feed) -> Non
 
 
 def test_message_is_taken_and_counted_under_the_lock_of_the_receiver(
-    node: Node, feed: Feed, aside: Start, monkeypatch: pytest.MonkeyPatch
+    node: Node, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = node._receiver.lock
     was_free: list[bool] = []
-    monkeypatch.setattr(
-        inputs_module.events,
-        "instant_of",
-        lambda sent_ns: aside(lambda: was_free.append(lock.acquire(blocking=False))).join(),
-    )
+    monkeypatch.setattr(inputs_module.events, "instant_of", lambda sent_ns: was_free.append(is_free(lock)))
     feed.send(1)
     node.next()
     assert was_free == [False]

@@ -11,7 +11,7 @@ import pytest
 from dora.messages import node_runner as m
 from dora.node import burst
 from node.fake_runner import FakeRunner, wait_until
-from node.sending import Act, Start, send, taken
+from node.sending import Act, Start, is_free, send, taken
 
 
 def repeat(action: Act) -> None:
@@ -252,7 +252,7 @@ def test_threads_that_send_at_once_keep_each_its_order(runner: FakeRunner, aside
         assert mine == sorted(mine)
 
 
-def test_message_is_sent_and_counted_under_the_lock_of_its_output(runner: FakeRunner, aside: Start) -> None:
+def test_message_is_sent_and_counted_under_the_lock_of_its_output(runner: FakeRunner) -> None:
     runner.sink("out")
     node = runner.node()
     lock = node._session.outputs["out"].lock
@@ -260,7 +260,7 @@ def test_message_is_sent_and_counted_under_the_lock_of_its_output(runner: FakeRu
 
     class Data:
         def __arrow_c_array__(self, requested_schema: object = None) -> object:
-            aside(lambda: was_free.append(lock.acquire(blocking=False))).join()
+            was_free.append(is_free(lock))
             return pa.array([1]).__arrow_c_array__()
 
     node.send_output("out", Data())
