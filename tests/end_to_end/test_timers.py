@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dora.messages import runner_daemon as messages
+from dora.runs.link import RunnerLink
 from end_to_end.running import Flow, wait_until
 from end_to_end.scenarios import clocks
 from end_to_end.scenarios.marks import hold
@@ -120,12 +121,19 @@ BUSY = """
 import os, time
 from dora import Node
 
-Node().next()
+node = Node()
+node.next()
 print("busy", flush=True)
 while not os.path.exists("go"):
     time.sleep(0.01)
 print("went on", flush=True)
 """
+
+
+def let_it_look_around(link: RunnerLink) -> None:
+    """A runner that has answered goes on to see what is due, and who hangs."""
+    for _ in range(20):
+        link.ask(messages.Describe(), messages.Described)
 
 
 def test_deadlines_begin_anew_when_the_runner_was_suspended(flow: Flow) -> None:
@@ -136,12 +144,12 @@ def test_deadlines_begin_anew_when_the_runner_was_suspended(flow: Flow) -> None:
     with open_link(flow) as link:
         run.signal(signal.SIGINT)
         run.wait_said("dora", "stopping (Ctrl-C)")
+        let_it_look_around(link)
         run.signal(signal.SIGSTOP)
         resumes_s = time.monotonic() + 3.2
         wait_until(lambda: time.monotonic() > resumes_s)
         run.signal(signal.SIGCONT)
-        for _ in range(20):  # it has looked around then
-            link.ask(messages.Describe(), messages.Described)
+        let_it_look_around(link)
     (flow.folder / "go").touch()
     assert run.wait(10).code == 0, run.wait()
     assert run.said("busy") == ["busy", "went on"]
