@@ -20,7 +20,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRunn
 
 
 @pytest.fixture
-def aside() -> Iterator[Callable[[Act], Aside]]:
+def aside(runner: FakeRunner) -> Iterator[Callable[[Act], Aside]]:
     """Starts threads that are over when the test is."""
     started: list[Aside] = []
 
@@ -29,4 +29,6 @@ def aside() -> Iterator[Callable[[Act], Aside]]:
         return started[-1]
 
     yield start
+    if any(one.is_running for one in started):  # the test has failed
+        runner.end_sends()
     wait_until(lambda: not any(one.is_running for one in started))

@@ -9,6 +9,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,7 @@ class FakeRunner:
         self.config: dict[str, Any] = {}
         self.start_ns = 0
         self.start_message: m.ToNode | None = None
+        self.on_ready: Callable[[], object] = lambda: None
         self._arenas: dict[str, tuple[int, int]] = {}
         self._waiting: list[tuple[m.ToNode, tuple[int, ...]]] = []
         self._edges = 0
@@ -258,11 +260,15 @@ class FakeRunner:
 
     # -- the link --------------------------------------------------------------------------------------------
 
+    @property
+    def identity(self) -> str:
+        """What a process needs to open the node."""
+        return json.dumps({"socket": self._path, "node": "node", "token": "secret"})
+
     def node(self) -> Node:
         """Open the node of this process and play its runner until it is started."""
-        identity = {"socket": self._path, "node": "node", "token": "secret"}
-        self._monkeypatch.setenv("DORA_NODE_CONFIG", json.dumps(identity))
-        greeting = threading.Thread(target=self._greet)
+        self._monkeypatch.setenv("DORA_NODE_CONFIG", self.identity)
+        greeting = threading.Thread(target=self.greet)
         greeting.start()
         try:
             node = Node()
@@ -271,7 +277,8 @@ class FakeRunner:
         self._nodes.append(node)
         return node
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
+        """Answer one process that opens the node, until it is started."""
         if self.link is not None:
             self.link.close()
         self.link, _ = self._listener.accept()
@@ -288,6 +295,7 @@ class FakeRunner:
         self._waiting.clear()
         control.send(self.link, m.encode(m.Wired()))
         assert isinstance(self.hear(), m.Ready)
+        self.on_ready()
         self.start_ns = time.monotonic_ns() if not self.start_ns else self.start_ns
         control.send(self.link, m.encode(self.start_message or m.Start(self.start_ns)))
 
@@ -310,6 +318,13 @@ class FakeRunner:
         """Say something to the node."""
         control.send(self.link, m.encode(message), fds)
         self.page.announce(0)
+
+    def end_sends(self) -> None:
+        """No send has to wait any more."""
+        for sink in self._sinks:
+            self.say(m.RemoveOutputEdge(sink.message.edge))
+        for node in self._nodes:
+            node._link.pump()
 
     def hear(self) -> Any:
         """What the node says next; None at the end of the link."""

@@ -62,6 +62,11 @@ def send(node: Node, *numbers: int, output: str = "out") -> None:
         node.send_output(output, pa.array([number]))
 
 
+def refuse_to_wait(*_: object) -> None:
+    """In place of `Output._poll`, where no send may wait."""
+    raise AssertionError("a send waits")
+
+
 def taken(sink: Sink) -> list[int]:
     """The numbers that wait at a reader."""
     return [value[0] for value in sink.take_all()]

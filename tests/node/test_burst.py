@@ -190,3 +190,12 @@ def test_voluntary_switches_of_the_thread_are_seen() -> None:
     before = burst._switches()
     threading.Event().wait(0.001)
     assert burst._switches() > before
+
+
+def test_voluntary_switches_of_other_threads_are_not_seen() -> None:
+    pause = threading.Event()
+    other = threading.Thread(target=lambda: [pause.wait(0.0001) for _ in range(300)])
+    before = burst._switches()
+    other.start()
+    other.join()
+    assert burst._switches() - before < 150

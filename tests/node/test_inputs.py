@@ -131,6 +131,22 @@ def test_held_arrays_stay_as_they_were_while_many_messages_pass(node: Node, feed
     assert all(value.to_numpy().tolist() == [number] * 1_000 for number, value in kept)
 
 
+def mapped_to_read() -> int:
+    """Outputs whose memory this process has mapped as their reader."""
+    with open("/proc/self/maps") as file:
+        return sum("r--s" in line and "memfd:dora-output" in line for line in file)
+
+
+def test_memory_of_a_sender_is_unmapped_with_the_last_array_of_an_edge_that_is_over(node: Node, feed: Feed) -> None:
+    feed.send(array=LARGE)
+    event = node.next()
+    feed.finish()
+    node.drain()
+    mapped = mapped_to_read()
+    del event
+    assert mapped_to_read() == mapped - 1
+
+
 def test_nested_array_holds_its_chunk(node: Node, feed: Feed) -> None:
     nested = pa.array([{"a": [1, 2, 3], "b": "text"}] * 1_000)
     feed.send(array=nested)

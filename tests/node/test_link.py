@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import subprocess
 import sys
 import threading
 import traceback
 import warnings
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -54,6 +56,38 @@ def test_node_says_who_it_is(runner: FakeRunner) -> None:
 
 
 def test_node_maps_everything_before_it_says_ready(runner: FakeRunner) -> None:
+    runner.feed("in")
+    runner.sink("out")
+    before = mapped_outputs()
+    found: list[int] = []
+    runner.on_ready = lambda: found.append(mapped_outputs() - before)
+    runner.node()
+    assert found == [2]
+
+
+def mapped_outputs() -> int:
+    """How often this process has mapped the memory of an output."""
+    with open("/proc/self/maps") as file:
+        return sum("memfd:dora-output" in line for line in file)
+
+
+@pytest.mark.slow
+def test_node_has_loaded_arrow_before_it_says_ready(runner: FakeRunner) -> None:
+    found: list[bool] = []
+    runner.on_ready = lambda: found.append("libarrow" in Path(f"/proc/{runner.hello.pid}/maps").read_text())
+    runner.start_message = m.StartFailed("that was all")
+    program = f"import os\nfrom dora import Node\nos.environ['DORA_NODE_CONFIG'] = {runner.identity!r}\nNode()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            runner.greet()
+        finally:
+            process.kill()
+    assert found == [True]
+
+
+def test_what_waits_before_the_start_is_there_at_once(runner: FakeRunner) -> None:
     feed, sink = runner.feed("in"), runner.sink("out")
     feed.send(1)
     node = runner.node()
@@ -302,6 +336,18 @@ def test_forked_child_takes_nothing_from_its_parent(runner: FakeRunner) -> None:
     node.send_output("out", b"y")
     assert [event["value"].to_pylist() for event in node.drain()] == [[1], [2]]
     assert sink.take_all() == [[121]]
+
+
+def test_forked_child_has_no_descriptor_of_the_node(runner: FakeRunner) -> None:
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    runner.feed("in")
+    runner.sink("out")
+    node = runner.node()
+    while_open = in_child(count)
+    node.close()
+    assert while_open == in_child(count)
 
 
 def test_forked_child_that_closes_the_node_leaves_it_open_in_its_parent(runner: FakeRunner) -> None:

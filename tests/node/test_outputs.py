@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -10,8 +11,10 @@ import pytest
 
 from dora.messages import node_runner as m
 from dora.node import burst
+from dora.node import outputs as outputs_module
+from dora.node.outputs import Output
 from node.fake_runner import FakeRunner, wait_until
-from node.sending import Act, Start, is_free, send, taken
+from node.sending import Act, Start, is_free, refuse_to_wait, send, taken
 
 
 def repeat(action: Act) -> None:
@@ -200,11 +203,57 @@ def test_burst_into_an_input_that_states_nothing_loses_nothing(runner: FakeRunne
     assert found == list(range(100))
 
 
-@pytest.mark.usefixtures("endless_budget")
+@pytest.fixture
+def no_wait(endless_budget: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A send that waits fails."""
+    monkeypatch.setattr(Output, "_poll", refuse_to_wait)
+
+
+@pytest.mark.usefixtures("no_wait")
 def test_burst_into_an_input_that_states_its_queue_never_waits(runner: FakeRunner) -> None:
     sink = runner.sink("out", queue_size=10, is_stated=True)
     send(runner.node(), *range(100))
     assert taken(sink) == list(range(90, 100))
+
+
+@pytest.mark.usefixtures("no_wait")
+def test_sends_with_work_between_never_wait(runner: FakeRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(burst, "_GAP_NS", 0)
+    monkeypatch.setattr(burst.BurstRule, "_has_worked", lambda rule: True)
+    sink = runner.sink("out", queue_size=10, is_stated=False)
+    send(runner.node(), *range(100))
+    assert taken(sink) == list(range(90, 100))
+
+
+@pytest.mark.usefixtures("endless_budget")
+def test_burst_on_one_output_is_none_on_another(runner: FakeRunner) -> None:
+    for name in ("much", "little"):
+        runner.sink(name, is_stated=False)
+    node = runner.node()
+    send(node, *range(20), output="much")
+    send(node, 1, output="little")
+    assert [node._session.outputs[name]._burst.run for name in ("much", "little")] == [20, 1]
+
+
+@pytest.mark.usefixtures("endless_budget")
+def test_readers_that_state_nothing_share_the_budget_of_the_output(
+    runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns, waited_ns = [5], []
+
+    def wait(_: Output, until_ns: int, *, is_lossless: bool) -> bool:
+        waited_ns.append(until_ns - now_ns[0])
+        now_ns[0] = until_ns
+        return False
+
+    monkeypatch.setattr(burst, "_FIRST_BUDGET_NS", 500)
+    monkeypatch.setattr(burst, "time", SimpleNamespace(monotonic_ns=lambda: 7, thread_time_ns=lambda: 0))
+    monkeypatch.setattr(outputs_module, "monotonic_ns", lambda: now_ns[0])
+    monkeypatch.setattr(Output, "_wait_for_room", wait)
+    for _ in range(3):
+        runner.sink("out", queue_size=1, is_stated=False)
+    send(runner.node(), *range(10))
+    assert waited_ns == [500]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,10 +14,13 @@ import pytest
 from dora.messages import node_runner as m
 from dora.node import outputs as outputs_module
 from dora.node.node import Node
+from dora.node.outputs import Output
 from dora.transport import control
+from dora.transport.sending import SendEdge
+from node import fake_runner
 from node.fake_runner import FakeRunner, Sink, wait_until
 from node.interruptions import signalled_when
-from node.sending import Aside, Start, send, taken
+from node.sending import Aside, Start, refuse_to_wait, send, taken
 
 
 class Blocked(NamedTuple):
@@ -36,6 +40,14 @@ def blocked(runner: FakeRunner, aside: Start) -> Blocked:
     sending = aside(lambda: send(node, 2))
     runner.wait_until_blocked()
     return Blocked(node, sink, sending)
+
+
+@pytest.fixture
+def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A send that waits looks by itself only after longer than a test has patience: something must wake it."""
+    monkeypatch.setattr(outputs_module, "_LOOK_AGAIN_NS", 8_000_000_000)
+    monkeypatch.setattr(outputs_module, "_LOOK_AGAIN_MAX_NS", 8_000_000_000)
+    monkeypatch.setattr(fake_runner, "PATIENCE_S", 4)
 
 
 # -- lossless ------------------------------------------------------------------------------------------------
@@ -78,6 +90,19 @@ def test_nothing_is_lost_however_slow_the_reader(runner: FakeRunner, aside: Star
     assert found == list(range(300))
 
 
+def test_lossless_send_goes_to_all_readers_once_the_last_has_room(runner: FakeRunner, aside: Start) -> None:
+    full = runner.sink("out", queue_size=1, is_lossless=True)
+    roomy = runner.sink("out", queue_size=10, is_lossless=True)
+    node = runner.node()
+    send(node, 1)
+    sending = aside(lambda: send(node, 2))
+    wait_until(lambda: runner.counts.blocked or not sending.is_running)
+    assert taken(roomy) == [1]
+    full.take()
+    sending.join()
+    assert (taken(roomy), taken(full)) == ([2], [2])
+
+
 def test_lossless_send_goes_to_all_readers_or_to_none(runner: FakeRunner, aside: Start) -> None:
     slow = runner.sink("out", queue_size=1, is_lossless=True)
     fast = runner.sink("out")
@@ -101,6 +126,7 @@ def test_reader_that_keeps_every_array_does_not_block_a_lossless_sender(runner: 
     assert len(kept) == 5
 
 
+@pytest.mark.timeout(10)  # a send that cannot go on never ends
 def test_other_outputs_go_on_while_one_is_blocked(runner: FakeRunner, aside: Start) -> None:
     full = runner.sink("full", queue_size=1, is_lossless=True)
     other = runner.sink("other")
@@ -108,12 +134,15 @@ def test_other_outputs_go_on_while_one_is_blocked(runner: FakeRunner, aside: Sta
     send(node, 1, output="full")
     sending = aside(lambda: send(node, 2, output="full"))
     runner.wait_until_blocked()
-    send(node, 5, output="other")
+    try:
+        send(node, 5, output="other")
+    finally:
+        full.take()
+        sending.join()
     assert taken(other) == [5]
-    full.take()
-    sending.join()
 
 
+@pytest.mark.timeout(10)  # a node that cannot go on never ends
 def test_events_arrive_while_a_send_is_blocked(runner: FakeRunner, aside: Start) -> None:
     sink, feed = runner.sink("out", queue_size=1, is_lossless=True), runner.feed("in")
     node = runner.node()
@@ -121,9 +150,11 @@ def test_events_arrive_while_a_send_is_blocked(runner: FakeRunner, aside: Start)
     sending = aside(lambda: send(node, 2))
     runner.wait_until_blocked()
     feed.send(7)
-    assert node.next()["value"].to_pylist() == [7]
-    sink.take()
-    sending.join()
+    try:
+        assert node.next()["value"].to_pylist() == [7]
+    finally:
+        sink.take()
+        sending.join()
 
 
 def test_flush_goes_past_a_full_lossless_queue(runner: FakeRunner) -> None:
@@ -139,6 +170,54 @@ def test_blocked_sends_are_published_and_taken_back(runner: FakeRunner, blocked:
     blocked.sink.take()
     blocked.sending.join()
     assert (runner.counts.blocked, blocked.sink.counts.waiting) == (0, 0)
+
+
+# -- what wakes a send that waits ----------------------------------------------------------------------------
+
+
+def remove_edge(blocked: Blocked) -> m.ToNode:
+    """With which the runner ends the wait."""
+    return m.RemoveOutputEdge(blocked.sink.message.edge)
+
+
+def pump_aside(runner: FakeRunner, blocked: Blocked) -> None:
+    """As another thread that has read the control socket before the one that waits could see it."""
+    blocked.node._link._dispatch(remove_edge(blocked), [])
+    blocked.node._link._wake()
+
+
+@pytest.mark.parametrize(
+    "wake",
+    [
+        pytest.param(lambda runner, blocked: blocked.sink.take(), id="reader"),
+        pytest.param(lambda runner, blocked: runner.say(remove_edge(blocked)), id="runner"),
+        pytest.param(pump_aside, id="thread"),
+    ],
+)
+@pytest.mark.usefixtures("rare_looks")
+def test_word_of_reader_runner_or_another_thread_wakes_a_send_that_waits(
+    runner: FakeRunner, blocked: Blocked, wake: Callable[[FakeRunner, Blocked], object]
+) -> None:
+    wake(runner, blocked)
+    wait_until(lambda: not blocked.sending.is_running)
+
+
+def test_room_that_came_before_the_reader_knew_of_the_wait_is_seen(
+    runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = runner.sink("out", queue_size=1, is_lossless=True)
+    node = runner.node()
+    send(node, 1)
+    set_waiting = SendEdge.set_waiting
+
+    def set_too_late(edge: SendEdge, is_waiting: bool) -> None:
+        sink.take()
+        set_waiting(edge, is_waiting)
+
+    monkeypatch.setattr(SendEdge, "set_waiting", set_too_late)
+    monkeypatch.setattr(Output, "_poll", refuse_to_wait)
+    send(node, 2)
+    assert sink.counts.sent == 2
 
 
 # -- stop ----------------------------------------------------------------------------------------------------
@@ -189,6 +268,7 @@ def test_dead_reader_ends_no_wait_before_the_verdict(runner: FakeRunner, blocked
     assert blocked.sending.is_running
     runner.say(m.RemoveOutputEdge(blocked.sink.message.edge))
     blocked.sending.join()
+    assert blocked.sink.counts.sent == 1
 
 
 def test_wait_for_a_dead_reader_does_not_spin(runner: FakeRunner, blocked: Blocked) -> None:
@@ -245,7 +325,8 @@ def test_deadlock_told_while_nothing_is_blocked_changes_nothing(runner: FakeRunn
     assert taken(sink) == [1]
 
 
-def test_full_queue_to_oneself_is_a_deadlock_at_once(runner: FakeRunner) -> None:
+def test_full_queue_to_oneself_is_a_deadlock_at_once(runner: FakeRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Output, "_poll", refuse_to_wait)
     runner.sink("out", queue_size=1, is_lossless=True, reader="node", input="loop")
     node = runner.node()
     send(node, 1)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from typing import Any
+
+import pytest
 
 from dora.node.node import Node
 from node.fake_runner import FakeRunner, told, wait_until
@@ -21,6 +24,16 @@ def waits_of(node: Node) -> list[float | None]:
 
     receiver.wait = noted
     return found
+
+
+@pytest.mark.timeout(10)  # a node that goes on looking at that pipe never ends
+def test_pipe_at_its_end_is_looked_at_no_more(runner: FakeRunner) -> None:
+    feed = runner.feed("a")
+    node = runner.node()
+    feed.send(1)
+    feed.end()
+    assert [told(node.try_recv()) for _ in range(2)] == ["a=1", "-"]
+    assert not select.select([node], [], [], 0)[0]
 
 
 def test_reader_that_sleeps_before_each_message_asks_the_kernel_once_for_each(runner: FakeRunner) -> None:

@@ -44,6 +44,11 @@ def test_an_edge_with_room_breaks_the_cycle() -> None:
     assert find_cycle([edge("a>b"), edge("b>a", is_waiting=False)], nodes) == []
 
 
+def test_a_node_that_computes_is_in_no_deadlock() -> None:
+    nodes = {"a": STUCK, "b": NodeView(receiving=0, blocked=0, calls=7)}
+    assert find_cycle(edges("a>b b>a"), nodes) == []
+
+
 def look(watch: DeadlockWatch, now_s: float, graph: str = "a>b b>a", taken: int = 3) -> Cycle | None:
     found = [edge(part, taken=taken) for part in graph.split()]
     return watch.look(found, {"a": STUCK, "b": STUCK}, int(now_s * SECOND_NS))

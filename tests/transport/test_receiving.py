@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dora.transport import pipes
+from dora.transport import libc, pipes
 from dora.transport.receiving import Hold, Mapping
 from transport.joined import Joined, make_memory
 
@@ -71,6 +71,14 @@ def test_reader_cannot_write_to_what_it_receives(join: Join) -> None:
     assert line.split()[1] == "r--s"
 
 
+def test_memory_is_left_out_of_core_dumps_of_its_reader(join: Join) -> None:
+    mapping = join(10).reader.mapping
+    with open("/proc/self/smaps") as file:
+        text = file.read()
+    block = text[text.index(f"{mapping.address:x}-") :]
+    assert " dd" in block[block.index("VmFlags") :].splitlines()[0]
+
+
 def test_reader_gets_a_read_only_description_of_the_memory() -> None:
     memory = make_memory()
     fd = pipes.reopen_read_only(memory)
@@ -94,6 +102,21 @@ def test_slow_reader_tells_a_waiting_sender_of_each_message_it_takes(join: Join)
     joined = join(100)
     joined.push(0)
     joined.sender.set_waiting(True)
+    joined.pop()
+    assert words_in(joined) == [pipes.TAKEN]
+
+
+def test_reader_looks_whether_a_sender_waits_after_it_has_taken(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    joined = join(1)
+    joined.push(0)
+    read = libc.read
+
+    def read_when_the_sender_has_begun_to_wait(*arguments: int) -> int:
+        joined.sender.set_waiting(True)
+        return read(*arguments)
+
+    monkeypatch.setattr(libc, "thread_count", lambda: 1)  # so that it is this function that reads
+    monkeypatch.setattr(libc, "read", read_when_the_sender_has_begun_to_wait)
     joined.pop()
     assert words_in(joined) == [pipes.TAKEN]
 

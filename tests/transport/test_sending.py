@@ -273,6 +273,22 @@ def test_new_reader_finds_what_the_dead_one_did_not_read(join: Join) -> None:
     assert joined.pop_all() == [1, 2]
 
 
+def test_queue_of_a_dead_reader_moves_with_one_read_and_one_write(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    joined = join(10)
+    push_all(joined, P, P, P)
+    calls: list[str] = []
+
+    def note(name: str, function: Callable[..., int], *arguments: Any) -> int:
+        calls.append(name)
+        return function(*arguments)
+
+    monkeypatch.setattr(libc, "thread_count", lambda: 0)
+    for name in ("read", "write"):
+        monkeypatch.setattr(libc, name, partial(note, name, getattr(libc, name)))
+    joined.replace()
+    assert calls == ["read", "write"]
+
+
 def test_memory_that_a_dead_reader_held_is_free(join: Join) -> None:
     joined = join(10)
     push_all(joined, P, P, P)
