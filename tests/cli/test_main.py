@@ -44,6 +44,25 @@ def test_help_shows_the_overview_on_stdout(capsys: Capture, word: str) -> None:
     assert capsys.readouterr().out.startswith(OVERVIEW)
 
 
+KILLED_RUN = """
+import os, signal
+from dora.runner.runtime_dir import create_runtime_dir
+
+print(create_runtime_dir(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("capsys")
+def test_command_about_runs_removes_what_is_left_of_one_that_was_killed() -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED_RUN], stdout=subprocess.PIPE, text=True)
+    left = Path(killed.stdout.strip())
+    assert left.is_dir()
+    assert run_command(["list"]) == 0
+    assert not left.exists()
+
+
 MISTAKES = [
     ("vaildate", "error: there is no command 'vaildate'; did you mean 'validate'?"),
     ("fly", "error: there is no command 'fly'"),

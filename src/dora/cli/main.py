@@ -26,6 +26,10 @@ FAILED: Final = 1
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_ABOUT_RUNS: Final = frozenset(
+    {"up", "down", "destroy", "daemon", "stop", "restart", "list", "ps", "clean", "status", "check", "doctor"}
+)
+"""commands that first remove what is left of runs that were killed; those that begin a run do it meanwhile"""
 
 
 _SECTIONS: Final = (
@@ -171,6 +175,10 @@ def _call(command: Command, name: str, arguments: list[str]) -> int:
     # after the table, so that the overview and the version do not pay for it
     import click
 
+    if name in _ABOUT_RUNS:
+        from dora.runner.runtime_dir import sweep_stale
+
+        sweep_stale()
     loaded = load_command(command)
     gc.freeze()
     gc.enable()  # off since the start, see `__main__.py`
