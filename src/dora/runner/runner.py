@@ -27,6 +27,7 @@ from dora.runner.display import Display
 from dora.runner.effects import Note, SpawnNode
 from dora.runner.graph_desk import GraphDesk
 from dora.runner.handlers import Handlers
+from dora.runner.lateness import Lateness
 from dora.runner.launch import Launcher
 from dora.runner.log_files import LogFile, first_only
 from dora.runner.log_outputs import LogOutputs
@@ -56,7 +57,6 @@ from dora.version import VERSION
 
 SWEEP_NS: Final = 250 * NS_PER_MS
 """how often the loop looks around while anything is due"""
-_LATE_NS: Final = NS_PER_S
 _LAST_PATIENCE_S: Final = 2.0
 
 
@@ -221,15 +221,15 @@ class Runner:
     # -- the loop
 
     def _loop(self) -> None:
-        looked_ns = time.monotonic_ns()
+        lateness = Lateness(time.monotonic_ns())
         while not self._handlers.is_finished:
             timeout_ns = self._timeout_ns(time.monotonic_ns())
             self._reactor.wait(None if timeout_ns is None else timeout_ns / NS_PER_S)
             now_ns = time.monotonic_ns()
-            if timeout_ns is not None and now_ns - looked_ns - timeout_ns > _LATE_NS:
+            lost_ns = lateness.lost_ns(now_ns, timeout_ns)
+            if lost_ns:
                 self._watching.forget()
-                self._tell(s.TimeLost(now_ns - looked_ns - timeout_ns))
-            looked_ns = now_ns
+                self._tell(s.TimeLost(lost_ns))
             self._look_around(now_ns)
 
     def _timeout_ns(self, now_ns: int) -> int | None:
