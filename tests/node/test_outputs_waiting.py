@@ -281,6 +281,7 @@ def test_wait_for_a_dead_reader_does_not_spin(runner: FakeRunner, blocked: Block
     blocked.sending.join()
 
 
+@pytest.mark.usefixtures("rare_looks")
 def test_restarted_reader_gets_what_waited_and_what_was_blocked(runner: FakeRunner, aside: Start) -> None:
     old = runner.sink("out", queue_size=2, is_lossless=True)
     node = runner.node()

@@ -277,14 +277,9 @@ def test_queue_of_a_dead_reader_moves_with_one_read_and_one_write(join: Join, mo
     joined = join(10)
     push_all(joined, P, P, P)
     calls: list[str] = []
-
-    def note(name: str, function: Callable[..., int], *arguments: Any) -> int:
-        calls.append(name)
-        return function(*arguments)
-
     monkeypatch.setattr(libc, "thread_count", lambda: 0)
     for name in ("read", "write"):
-        monkeypatch.setattr(libc, name, partial(note, name, getattr(libc, name)))
+        monkeypatch.setattr(libc, name, _noted(name, getattr(libc, name), calls))
     joined.replace()
     assert calls == ["read", "write"]
 
