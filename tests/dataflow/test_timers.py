@@ -14,7 +14,7 @@ TIMERS = [
     ("dora/timer/micros/1500", 1_500_000, "dora/timer/micros/1500"),
     ("dora/timer/nanos/5", 5, "dora/timer/nanos/5"),
     ("dora/timer/hz/5", 200_000_000, "dora/timer/millis/200"),
-    ("dora/timer/hz/30", 33_333_333, "dora/timer/nanos/33333333"),
+    ("dora/timer/hz/30", 1e9 / 30, "dora/timer/nanos/33333333"),
     ("dora/timer/hz/0.5", 2_000_000_000, "dora/timer/secs/2"),
     ("dora/timer/hz/1e3", 1_000_000, "dora/timer/millis/1"),
     ("dora/timer/hz/1000000000", 1, "dora/timer/nanos/1"),
@@ -22,7 +22,7 @@ TIMERS = [
 
 
 @pytest.mark.parametrize(("text", "period_ns", "canonical"), TIMERS)
-def test_timer_has_a_period_and_a_canonical_text(text: str, period_ns: int, canonical: str) -> None:
+def test_timer_has_a_period_and_a_canonical_text(text: str, period_ns: float, canonical: str) -> None:
     assert parse_timer(text) == TimerSource(period_ns, canonical)
 
 

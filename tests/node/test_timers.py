@@ -74,6 +74,25 @@ def test_two_consumers_count_alike() -> None:
     assert first.take(START + 100 * MS) == second.take(START + 101 * MS) == 33
 
 
+def test_ticks_of_a_rate_without_a_whole_period_do_not_drift() -> None:
+    timer = Timer("tick", 1e9 / 30)
+    timer.start(START)
+    day_ns = 86_400 * 1_000 * MS
+    assert timer.take(START + day_ns) == 30 * 86_400
+    assert timer.due_ns == START + day_ns + 33_333_333
+
+
+@pytest.mark.parametrize("rate_hz", [3, 30, 44_100, 999_999_937 / 7])
+def test_each_tick_of_a_rate_is_due_when_it_was_announced(rate_hz: float) -> None:
+    timer = Timer("tick", 1e9 / rate_hz)
+    timer.start(START)
+    found = []
+    for _ in range(1000):
+        assert timer.take(timer.due_ns - 1) is None
+        found.append(timer.take(timer.due_ns))
+    assert found == list(range(1000))
+
+
 def test_period_is_at_least_a_nanosecond() -> None:
     timer = Timer("tick", 0)
     timer.start(START)

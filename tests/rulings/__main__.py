@@ -1,7 +1,7 @@
 """Proves that a test notices when a ruling does not hold: `python tests/rulings [TEXT ...]`.
 
 Each rule is broken in a copy of the project, and its tests run there.  A test that passes all the same is printed, and
-the command ends with 1; with TEXT only rules whose number or words contain one of them are tried.
+the command ends with 1.  With TEXT only rules of that number (`11.3`), or with that text in their words, are tried.
 """
 
 from __future__ import annotations
@@ -28,20 +28,24 @@ def pytest(root: Path, test: str) -> tuple[int, str]:
     """Run one test in a copy of the project, and end what it leaves behind; exit code and last line."""
     environment = {**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={_LIMIT_S}", test]
-    ended = subprocess.run(
-        command,
-        cwd=root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # a node kills its group when its runner is gone
-    )
+    try:
+        ended = subprocess.run(
+            command,
+            cwd=root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=2 * _LIMIT_S,
+        )
+        outcome = ended.returncode, (ended.stdout.strip().splitlines() or [""])[-1]
+    except subprocess.TimeoutExpired:
+        outcome = -1, "does not end"
     for process in psutil.process_iter(["environ"]):
         if (process.info["environ"] or {}).get("PYTHONPATH") == environment["PYTHONPATH"]:
             process.kill()
     kill_descendants()  # what has lost that variable is a child of this process now
-    return ended.returncode, (ended.stdout.strip().splitlines() or [""])[-1]
+    return outcome
 
 
 def outcomes(root: Path, rule: Rule) -> dict[str, tuple[int, str]]:

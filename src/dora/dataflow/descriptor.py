@@ -27,9 +27,10 @@ class OutputSource(NamedTuple):
 class TimerSource(NamedTuple):
     """An input fed by a timer (dora dataflow-yaml, section 7.1)."""
 
-    period_ns: int
+    period_ns: float
+    """whole, unless it comes from a rate"""
     text: str
-    """canonical form, e.g. `dora/timer/millis/200`"""
+    """canonical form, rounded to whole ns, e.g. `dora/timer/millis/200`"""
 
 
 class LogsSource(NamedTuple):

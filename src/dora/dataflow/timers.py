@@ -38,7 +38,7 @@ def parse_timer(text: str) -> TimerSource | str:
         return f"expected a timer with a period of at least 1 ns, found {shown(f'{unit}/{value}')}; {EXAMPLES}"
     if period_ns > _LONGEST_NS:
         return f"expected a timer with a period below 146 years, found {shown(f'{unit}/{value}')}"
-    return TimerSource(period_ns, canonical(period_ns))
+    return TimerSource(period_ns, canonical(round(period_ns)))
 
 
 def canonical(period_ns: int) -> str:
@@ -56,8 +56,9 @@ def _period_of_count(value: str, factor: int) -> int | str:
     return int(value) * factor
 
 
-def _period_of_rate(value: str) -> int | str:
+def _period_of_rate(value: str) -> float | str:
     rate = float(value) if _DECIMAL.fullmatch(value) else 0.0
     if not 0 < rate < float("inf"):
         return f"expected a number above 0 after hz, found {shown(value)}"
-    return round(min(1e9 / rate, 2.0**63)) if rate <= 1e9 else 0
+    period_ns = min(1e9 / rate, 2.0**63) if rate <= 1e9 else 0.0
+    return int(period_ns) if period_ns.is_integer() else period_ns  # 30 Hz are no whole nanoseconds

@@ -204,7 +204,7 @@ class TimerInput(msgspec.Struct, frozen=True):
     """An input that is a timer: its period, and nothing else."""
 
     input: str
-    period_ns: int
+    period_ns: int | float
 
 
 class OperatorInput(msgspec.Struct, frozen=True):

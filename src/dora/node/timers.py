@@ -1,7 +1,7 @@
 """Timers live in the receiving node: a due time in its wait, no message, no process.
 
-Tick k is due at start + k * period on CLOCK_MONOTONIC, its value is k; ticks missed while the node was busy
-are skipped, so at most one waits (design.md 11.14).
+Tick k is due at start + round(k * period) on CLOCK_MONOTONIC, its value is k; ticks missed while the node was busy
+are skipped, so at most one waits (design.md 11.14).  A period need not be whole: 30 Hz do not drift.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Timer:
 
     __slots__ = ("_period_ns", "_start_ns", "due_ns", "input", "served")
 
-    def __init__(self, input_id: str, period_ns: int) -> None:
+    def __init__(self, input_id: str, period_ns: float) -> None:
         self.input = input_id
         self._period_ns = max(1, period_ns)
         self._start_ns = 0
@@ -44,9 +44,15 @@ class Timer:
         """The count of the newest tick that is due, or None."""
         if now_ns < self.due_ns:
             return None
-        count = (now_ns - self._start_ns) // self._period_ns
-        self.due_ns = self._start_ns + (count + 1) * self._period_ns
+        count = int((now_ns - self._start_ns) // self._period_ns)
+        self.due_ns = self._due_ns(count + 1)
+        if now_ns >= self.due_ns:  # rounded down
+            count += 1
+            self.due_ns = self._due_ns(count + 1)
         return count
+
+    def _due_ns(self, count: int) -> int:
+        return self._start_ns + round(count * self._period_ns)
 
 
 class AlarmClock:
