@@ -45,6 +45,18 @@ def wait_until(condition: Any) -> None:
         pause.wait(_LOOK_EVERY_S)
 
 
+def inode_of(fd: int) -> int:
+    """By which the memory behind a descriptor is known when the descriptor is closed."""
+    return os.fstat(fd).st_ino
+
+
+def mapped(inode: int) -> list[str]:
+    """With which permissions this process has mapped that memory, once for each mapping."""
+    with open("/proc/self/maps") as file:
+        lines = [line.split() for line in file]
+    return sorted(line[1] for line in lines if line[4] == str(inode))
+
+
 def _lose(link: Link) -> None:
     """As of a dynamic node: the real one of a spawned node kills the process, which here is that of the tests."""
     link.is_lost = True
@@ -56,6 +68,7 @@ class Feed:
 
     def __init__(self, runner: FakeRunner, message: m.AddInputEdge, queue_size: int) -> None:
         memory, size = pipes.make_arena()
+        self.inode = inode_of(memory)
         fds = pipes.make_edge(queue_size)
         self.reader_fds = (fds.queue_read, fds.release_write, pipes.reopen_read_only(memory))
         self.message = message

@@ -20,5 +20,6 @@ def test_every_named_test_exists(test: str) -> None:
     path, _, name = test.partition("::")
     assert f"def {name.partition('[')[0]}(" in (ROOT / path).read_text()
 
+
 def test_every_ruling_has_a_rule_with_a_test() -> None:
     assert {rule.ruling for rule in RULES if rule.tests} == set(range(1, 22))
