@@ -15,7 +15,6 @@ An operator ends by its answer, when all its inputs have closed, or at a manual 
 from __future__ import annotations
 
 import copy
-import difflib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from typing import Any, Final, Protocol
 
 from dora import arrow
 from dora.errors import NodeError
+from dora.hints import outputs_hint
 from dora.ids import data_id_fault
 from dora.messages import metadata as metadata_codec
 from dora.messages.node_runner import OperatorConfig, OperatorInput
@@ -402,8 +402,7 @@ class Host:
         if member.is_ended:
             self._outside.warn(f"Ignoring output `{output}` of operator `{member.id}`, which has ended.")
             return
-        close = difflib.get_close_matches(output, member.readers, 1)
-        hint = f"Did you mean `{close[0]}`?" if close else f"It has: {', '.join(member.readers) or 'no outputs'}."
+        hint = outputs_hint(output, member.readers)
         self._outside.warn(f"Ignoring output `{output}` not in the output list of operator `{member.id}`. {hint}")
 
     # -- hot reload ------------------------------------------------------------------------------------------

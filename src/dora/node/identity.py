@@ -6,13 +6,13 @@ the running dataflows of this user (dora node-api, section 17).
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Final
 
 from dora import env
 from dora.errors import NodeError
+from dora.hints import did_you_mean
 from dora.ids import node_id_fault
 from dora.transport import rendezvous
 
@@ -71,6 +71,5 @@ def _reason(node_id: str, cards: list[rendezvous.Card], having: list[rendezvous.
             "(`path: dynamic` in the file makes a node one that you start yourself)"
         )
     known = [name for card in cards for name in card.dynamic]
-    close = difflib.get_close_matches(node_id, known, 1)
-    hint = f"did you mean `{close[0]}`?" if close else f"dynamic nodes that run: {', '.join(known) or 'none'}"
+    hint = did_you_mean(node_id, known) or f"dynamic nodes that run: {', '.join(known) or 'none'}"
     return f"no node with ID `{node_id}` in a running dataflow; {hint}"

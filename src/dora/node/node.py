@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import datetime
-import difflib
 import importlib
 import math
 import operator
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dora import env
 from dora.errors import NodeError
+from dora.hints import outputs_hint
 from dora.ids import data_id_fault
 from dora.node import events
 from dora.node.absences import remember_absence
@@ -331,9 +331,7 @@ class Node:
             self.log("warn", f"Ignoring output `{output_id}` not in node's output list.{self._suggestion(output_id)}")
 
     def _suggestion(self, output_id: str) -> str:
-        outputs = list(self._outputs)
-        close = difflib.get_close_matches(output_id, outputs, 1)
-        return f" Did you mean `{close[0]}`?" if close else f" It has: {', '.join(outputs) or 'no outputs'}."
+        return f" {outputs_hint(output_id, self._outputs)}"
 
     # -- services, actions, streams --------------------------------------------------------------------------
 
