@@ -24,10 +24,10 @@ _FAILED = 1
 _COPIED = ("src", "tests", "examples", "docs", "benchmarks")
 
 
-def pytest(root: Path, test: str) -> tuple[int, str]:
-    """Run one test in a copy of the project, and end what it leaves behind; exit code and last line."""
+def pytest(root: Path, tests: list[str]) -> tuple[int, str]:
+    """Run tests in a copy of the project, and end what they leave behind; exit code and last line."""
     environment = {**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={_LIMIT_S}", test]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={_LIMIT_S}", *tests]
     try:
         ended = subprocess.run(
             command,
@@ -36,7 +36,7 @@ def pytest(root: Path, test: str) -> tuple[int, str]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=2 * _LIMIT_S,
+            timeout=_LIMIT_S * (1 + len(tests)),
         )
         outcome = ended.returncode, (ended.stdout.strip().splitlines() or [""])[-1]
     except subprocess.TimeoutExpired:
@@ -48,43 +48,48 @@ def pytest(root: Path, test: str) -> tuple[int, str]:
     return outcome
 
 
-def outcomes(root: Path, rule: Rule) -> dict[str, tuple[int, str]]:
-    """How its tests end."""
-    return {test: pytest(root, test) for test in rule.tests}
+def copy_project(root: Path) -> None:
+    """What the tests need."""
+    for name in _COPIED:
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "out"))
+    for path in ROOT.glob("*.*"):
+        if path.is_file():
+            shutil.copy(path, root)
 
 
-def unnoticed(rule: Rule) -> list[str]:
-    """The tests of a rule that do not fail, or not only, when it is broken."""
-    with tempfile.TemporaryDirectory(prefix="dora-ruling-") as folder:
-        root = Path(folder)
-        for name in _COPIED:
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "out"))
-        for path in ROOT.glob("*.*"):
-            if path.is_file():
-                shutil.copy(path, root)
-        before = outcomes(root, rule)
-        found = [f"{test} fails without the change, too: {said}" for test, (code, said) in before.items() if code]
-        if not found:
-            rule.break_in(root)
-            after = outcomes(root, rule)
-            found = [f"{test}: {said}" for test, (code, said) in after.items() if code != _FAILED]
-    return found
+def unnoticed(root: Path, rule: Rule) -> list[str]:
+    """The tests of a rule that do not fail when it is broken in that copy, which is mended again."""
+    broken = root / rule.file
+    text = broken.read_text()
+    rule.break_in(root)
+    outcomes = {test: pytest(root, [test]) for test in rule.tests}
+    broken.write_text(text)
+    return [f"{test}: {said}" for test, (code, said) in outcomes.items() if code != _FAILED]
 
 
 def main() -> int:
     """Try the rules that were asked for."""
-    texts = sys.argv[1:] or [""]
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    wanted = [rule for rule in rules() if any(text in f"11.{rule.ruling} {rule.says}" for text in texts)]
+    texts = sys.argv[1:]
+    wanted = [rule for rule in rules() if not texts or any(t == f"11.{rule.ruling}" or t in rule.says for t in texts)]
+    if not wanted:
+        print(f"no rule is called {' or '.join(texts)}: expected a number such as 11.3 or words of tests/rulings/*.yml")
+        return 1
     missed = 0
-    for rule in wanted:
-        found = unnoticed(rule)
-        missed += bool(found)
-        print(
-            f"11.{rule.ruling} {rule.says}: {'NOT NOTICED' if found else 'noticed'}", *found, sep="\n    ", flush=True
-        )
+    with tempfile.TemporaryDirectory(prefix="dora-ruling-") as folder:
+        root = Path(folder)
+        copy_project(root)
+        code, said = pytest(root, sorted({test for rule in wanted for test in rule.tests}))
+        if code:
+            print(f"the tests do not pass as they are: {said}")
+            return 1
+        for rule in wanted:
+            found = unnoticed(root, rule)
+            missed += bool(found)
+            verdict = "NOT NOTICED" if found else "noticed"
+            print(f"11.{rule.ruling} {rule.says}: {verdict}", *found, sep="\n    ", flush=True)
     print(f"{len(wanted) - missed} of {len(wanted)} rules are held by their tests")
-    return 1 if missed or not wanted else 0
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
