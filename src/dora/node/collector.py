@@ -36,7 +36,7 @@ _PLAIN_TYPES: Final = frozenset(_PLAIN)
 _CONTAINERS: Final = (tuple, list, set, frozenset, dict)
 _PLAIN_MODULES: Final = frozenset(
     {"typing", "pathlib", "logging", "__future__", "_abc", "dataclasses", "threading", "_thread", "weakref", "decimal"}
-    | {"_frozen_importlib", "_frozen_importlib_external", "importlib.machinery", "typing_extensions"}
+    | {"_frozen_importlib", "_frozen_importlib_external", "importlib.machinery", "typing_extensions", "pathlib._local"}
 )
 """where types are from whose objects hold nothing of the user's that must be finalized"""
 _MOST_OBJECTS: Final = 20_000
