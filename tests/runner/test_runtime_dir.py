@@ -145,6 +145,28 @@ def test_sweep_kills_processes_that_still_carry_the_directory() -> None:
         assert left.wait(10) == -signal.SIGKILL
 
 
+def test_sweep_waits_for_the_environment_of_a_process_in_execve(monkeypatch: pytest.MonkeyPatch) -> None:
+    holder, path = start_holder()
+    with holder:
+        holder.kill()
+    env = os.environ | {"DORA_NODE_CONFIG": f'{{"socket": "{path}/nodes.sock", "node": "a"}}'}
+    with subprocess.Popen(["/bin/sleep", "1000"], env=env) as left:
+        looks = [b""]
+        value = minder.environment_value
+
+        def told(pid: int, name: str) -> bytes | None:
+            if pid != left.pid:
+                return None
+            return looks.pop() if looks else value(pid, name)
+
+        monkeypatch.setattr(minder, "environment_value", told)
+        try:
+            runtime_dir.sweep_stale()
+            assert left.wait(10) == -signal.SIGKILL
+        finally:
+            left.kill()
+
+
 def test_sweep_kills_nobody_else() -> None:
     holder, path = start_holder()
     with holder:

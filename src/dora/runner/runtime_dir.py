@@ -22,6 +22,8 @@ from dora.transport.rendezvous import PREFIX, bases, make_base
 UNFINISHED: Final = "new-"
 UNFINISHED_AGE_S: Final = 60.0
 SWEEP_PATIENCE_S: Final = 2.0
+_EXECVE_S: Final = 0.1
+"""how long a process may be without an environment because it is in the middle of execve(2)"""
 
 _locks: dict[str, int] = {}
 """The open lock of each directory that this process created."""
@@ -110,8 +112,10 @@ def _kill_users_of(path: str) -> None:
     """SIGKILL to every process of ours whose DORA_NODE_CONFIG names a socket in `path`, until none is found."""
     started_s = time.monotonic()
     while time.monotonic() - started_s < SWEEP_PATIENCE_S:
-        users = [pid for pid in _own_processes() if _belongs_to(pid, path)]
-        if not users:
+        configs = {pid: minder.environment_value(pid, env.NODE_CONFIG) for pid in _own_processes()}
+        users = [pid for pid, config in configs.items() if config and _names_socket_in(config, path)]
+        in_execve = [pid for pid, config in configs.items() if config == b"" and _is_in_execve(pid)]
+        if not users and not (in_execve and time.monotonic() - started_s < _EXECVE_S):
             return
         minder.kill_each([below for pid in users for below in [pid, *minder.descendants(pid)]])
         time.sleep(0.005)
@@ -128,12 +132,17 @@ def _own_processes() -> list[int]:
     return found
 
 
-def _belongs_to(pid: int, path: str) -> bool:
-    value = minder.environment_value(pid, env.NODE_CONFIG)
-    if not value:
-        return False
+def _is_in_execve(pid: int) -> bool:
+    """Whether a process without an environment will have one: a zombie and a kernel thread have no program."""
     try:
-        socket_path = json.loads(value)["socket"]
+        return bool(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return False
+
+
+def _names_socket_in(config: bytes, path: str) -> bool:
+    try:
+        socket_path = json.loads(config)["socket"]
     except (ValueError, KeyError, TypeError):
         return False
     return isinstance(socket_path, str) and socket_path.startswith(path + "/")
